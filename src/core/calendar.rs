@@ -1,0 +1,242 @@
+//! Instants in UTC as microseconds since 1970, their ISO 8601 text, and the cutting of a range into parts.
+
+use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime};
+
+/// Microseconds of a day.
+pub const DAY: i64 = 86_400_000_000;
+/// 0001-01-01T00:00:00Z: the first instant an event can have.
+pub const FIRST: i64 = -62_135_596_800_000_000;
+/// 10000-01-01T00:00:00Z: the first instant after the last one an event can have.
+pub const END: i64 = 253_402_300_800_000_000;
+
+/// An instant as the documented answers write it: `Z`, no fraction, or six digits where the microseconds are not 0.
+pub fn format_instant(instant: i64) -> Option<String> {
+    if !(FIRST..END).contains(&instant) {
+        return None;
+    }
+    let pattern = match instant.rem_euclid(1_000_000) {
+        0 => "%Y-%m-%dT%H:%M:%SZ",
+        _ => "%Y-%m-%dT%H:%M:%S%.6fZ",
+    };
+    let time = DateTime::from_timestamp_micros(instant)?;
+    Some(time.format(pattern).to_string())
+}
+
+/// An ISO 8601 instant: a date alone, `T` or a blank before the time, seconds and up to six digits of fraction or not,
+/// `Z`, `+02:00`, `+0200`, `+02` or no offset (then UTC). Anything else is `None`.
+pub fn parse_instant(text: &str) -> Option<i64> {
+    let mut cursor = Cursor(text.as_bytes());
+    let date = cursor.date()?;
+    let instant = if cursor.0.is_empty() {
+        date.and_time(NaiveTime::MIN).and_utc().timestamp_micros()
+    } else {
+        cursor.one_of(b"Tt ")?;
+        let time = cursor.time()?;
+        let offset = cursor.offset()?;
+        NaiveDateTime::new(date, time).and_utc().timestamp_micros() - offset * 1_000_000
+    };
+    (cursor.0.is_empty() && (FIRST..END).contains(&instant)).then_some(instant)
+}
+
+struct Cursor<'a>(&'a [u8]);
+
+impl Cursor<'_> {
+    fn one_of(&mut self, set: &[u8]) -> Option<u8> {
+        let (first, rest) = self.0.split_first()?;
+        set.contains(first).then(|| {
+            self.0 = rest;
+            *first
+        })
+    }
+
+    fn number(&mut self, digits: usize) -> Option<u32> {
+        let (head, rest) = self.0.split_at_checked(digits)?;
+        if !head.iter().all(u8::is_ascii_digit) {
+            return None;
+        }
+        self.0 = rest;
+        std::str::from_utf8(head).ok()?.parse().ok()
+    }
+
+    fn date(&mut self) -> Option<NaiveDate> {
+        let year = self.number(4)?;
+        self.one_of(b"-")?;
+        let month = self.number(2)?;
+        self.one_of(b"-")?;
+        let day = self.number(2)?;
+        NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, month, day)
+    }
+
+    fn time(&mut self) -> Option<NaiveTime> {
+        let hour = self.number(2)?;
+        self.one_of(b":")?;
+        let minute = self.number(2)?;
+        let (mut second, mut micros) = (0, 0);
+        if self.one_of(b":").is_some() {
+            second = self.number(2)?;
+            if self.one_of(b".").is_some() {
+                micros = self.fraction()?;
+            }
+        }
+        NaiveTime::from_hms_micro_opt(hour, minute, second, micros)
+    }
+
+    fn fraction(&mut self) -> Option<u32> {
+        let digits = self.0.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        if !(1..=6).contains(&digits) {
+            return None;
+        }
+        let value = self.number(digits)?;
+        Some(value * 10_u32.pow(6 - u32::try_from(digits).ok()?))
+    }
+
+    /// Seconds east of UTC.
+    fn offset(&mut self) -> Option<i64> {
+        if self.0.is_empty() || self.one_of(b"Zz").is_some() {
+            return Some(0);
+        }
+        let sign = if self.one_of(b"+-")? == b'-' { -1 } else { 1 };
+        let hours = self.number(2)?;
+        let colon = self.one_of(b":").is_some();
+        let minutes = match self.0.is_empty() && !colon {
+            true => 0,
+            false => self.number(2)?,
+        };
+        (hours < 24 && minutes < 60).then(|| sign * i64::from(hours * 3600 + minutes * 60))
+    }
+}
+
+/// The starts of `chunks` parts of equal width that tile `[start, end)`: part i starts at
+/// `start + floor(i * (end - start) / chunks)`.
+pub fn chunk_starts(start: i64, end: i64, chunks: u32) -> Vec<i64> {
+    let width = i128::from(end) - i128::from(start);
+    (0..chunks)
+        .map(|part| i128::from(start) + i128::from(part) * width / i128::from(chunks))
+        .filter_map(|at| i64::try_from(at).ok())
+        .collect()
+}
+
+/// The starts of the UTC days of `[start, end)`: the first at `start` itself, the others at midnight.
+pub fn day_starts(start: i64, end: i64) -> Vec<i64> {
+    let midnight = start.div_euclid(DAY).saturating_add(1).saturating_mul(DAY);
+    let others = (0..).map(|day| midnight + day * DAY);
+    std::iter::once(start).chain(others.take_while(|&at| at < end)).collect()
+}
+
+/// How many points [`day_starts`] would give.
+pub fn day_count(start: i64, end: i64) -> i64 {
+    (end - 1).div_euclid(DAY) - start.div_euclid(DAY) + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const JUNE: i64 = 1_748_736_000_000_000;
+
+    #[test]
+    fn instants_are_written_with_no_or_six_digits() {
+        assert_eq!(format_instant(JUNE).as_deref(), Some("2025-06-01T00:00:00Z"));
+        assert_eq!(format_instant(JUNE + 1).as_deref(), Some("2025-06-01T00:00:00.000001Z"));
+        assert_eq!(format_instant(JUNE - 100_000).as_deref(), Some("2025-05-31T23:59:59.900000Z"));
+        assert_eq!(format_instant(FIRST).as_deref(), Some("0001-01-01T00:00:00Z"));
+        assert_eq!(format_instant(END - 1).as_deref(), Some("9999-12-31T23:59:59.999999Z"));
+        assert_eq!(format_instant(FIRST - 1), None);
+        assert_eq!(format_instant(END), None);
+    }
+
+    #[test]
+    fn iso_8601_in_all_documented_spellings() {
+        let same = [
+            "2025-06-01",
+            "2025-06-01T00:00:00",
+            "2025-06-01 00:00",
+            "2025-06-01T00:00:00.000000Z",
+            "2025-06-01T02:00:00+02:00",
+            "2025-06-01T02:00:00+0200",
+            "2025-05-31T20:30:00-03:30",
+            "2025-06-01T05:45:00.0+05:45",
+        ];
+        for text in same {
+            assert_eq!(parse_instant(text), Some(JUNE), "{text}");
+        }
+        assert_eq!(parse_instant("2025-06-01T00:00:00.5"), Some(JUNE + 500_000));
+    }
+
+    #[test]
+    fn anything_else_is_refused() {
+        let refused = [
+            "",
+            " 2025-06-01",
+            "2025-06-01 ",
+            "2025-6-1",
+            "2025-02-30",
+            "2025-13-01",
+            "20250601",
+            "2025-06-01T",
+            "2025-06-01T02",
+            "2025-06-01T24:00",
+            "2025-06-01T00:60",
+            "2025-06-01T00:00:60",
+            "2025-06-01T00:00:00.",
+            "2025-06-01T00:00:00.1234567",
+            "2025-06-01T00:00:00+",
+            "2025-06-01T00:00:00+2",
+            "2025-06-01T00:00:00+24:00",
+            "2025-06-01T00:00:00+02:",
+            "2025-06-01T00:00:00 Z",
+            "+2025-06-01",
+            "0000-01-01",
+            "10000-01-01",
+            "now",
+            "infinity",
+            "2025-06-01T00:00:00Z\0",
+            "２025-06-01",
+            "0001-01-01T00:00:00+01:00",
+        ];
+        for text in refused {
+            assert_eq!(parse_instant(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn days_start_at_the_start_and_then_at_midnight() {
+        let days = day_starts(JUNE + 5, JUNE + 2 * DAY + 1);
+        assert_eq!(days, [JUNE + 5, JUNE + DAY, JUNE + 2 * DAY]);
+        assert_eq!(day_starts(JUNE, JUNE + DAY), [JUNE]);
+        assert_eq!(day_starts(-5, 5), [-5, 0]);
+    }
+
+    proptest! {
+        #[test]
+        fn parsing_what_was_written_gives_it_back(instant in FIRST..END) {
+            let text = format_instant(instant).expect("in the calendar");
+            prop_assert_eq!(parse_instant(&text), Some(instant));
+        }
+
+        #[test]
+        fn parsing_never_panics(text in "\\PC*", near in "[0-9T:+. Z-]{0,40}") {
+            parse_instant(&text);
+            parse_instant(&near);
+        }
+
+        #[test]
+        fn chunks_tile_the_range(start in FIRST..END, width in 1..1_000_000_000_000_000_i64, chunks in 1..2_000_u32) {
+            let end = start + width;
+            let starts = chunk_starts(start, end, chunks);
+            prop_assert_eq!(starts.len(), chunks as usize);
+            prop_assert_eq!(starts[0], start);
+            prop_assert!(starts.windows(2).all(|pair| pair[0] <= pair[1]));
+            let widths: Vec<i64> = starts.iter().skip(1).chain([&end]).zip(&starts).map(|(b, a)| b - a).collect();
+            let (least, most) = (widths.iter().min(), widths.iter().max());
+            prop_assert!(most.zip(least).is_some_and(|(most, least)| most - least <= 1));
+        }
+
+        #[test]
+        fn days_are_counted_before_they_are_made(start in -10 * DAY..10 * DAY, width in 1..20 * DAY) {
+            let days = day_starts(start, start + width);
+            prop_assert_eq!(i64::try_from(days.len()), Ok(day_count(start, start + width)));
+        }
+    }
+}

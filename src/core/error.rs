@@ -1,0 +1,138 @@
+//! Every mistake a caller can make, each with SQLSTATE, message, DETAIL and HINT.
+
+use crate::calendar::format_instant;
+use crate::tokens::ParseError;
+
+/// SQLSTATE of a NULL where a value is needed.
+pub const NULL_VALUE_NOT_ALLOWED: &str = "22004";
+/// SQLSTATE of an instant that cannot be written as a year from 0001 to 9999.
+pub const DATETIME_FIELD_OVERFLOW: &str = "22008";
+/// SQLSTATE of any other value that is not accepted.
+pub const INVALID_PARAMETER_VALUE: &str = "22023";
+
+/// What is wrong with an argument, a batch or a catalogue.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Error {
+    /// A required argument is NULL or missing.
+    NullArgument { name: &'static str },
+    /// A word that is not one of a list, for example of `group_by`.
+    UnknownWord { name: &'static str, value: String, known: &'static [&'static str] },
+    /// A key of a batch element that is not a column of the ledger.
+    UnknownKey { key: String, known: String },
+    /// A value of the wrong type or outside its bounds.
+    BadValue { name: String, value: String, expected: &'static str },
+    /// The end of a range is not after its start.
+    EmptyRange { start: i64, end: i64 },
+    /// An infinite bound where a width is needed.
+    Unbounded { name: &'static str },
+    /// A number of chunks that is not accepted.
+    BadChunks { chunks: i32 },
+    /// More days than one answer holds.
+    TooManyDays { days: i64, most: i64 },
+    /// An instant that no documented answer can name.
+    OutOfCalendar { name: &'static str },
+    /// A batch, a catalogue or an element that is of another JSON type than it must be.
+    WrongShape { name: &'static str, expected: &'static str, found: &'static str },
+    /// An element of an all-or-nothing batch.
+    BatchElement { index: usize, problem: Box<Error> },
+    /// A provider's response that could not be read.
+    Response(ParseError),
+}
+
+impl Error {
+    pub fn sqlstate(&self) -> &'static str {
+        match self {
+            Self::NullArgument { .. } => NULL_VALUE_NOT_ALLOWED,
+            Self::OutOfCalendar { .. } => DATETIME_FIELD_OVERFLOW,
+            Self::BatchElement { problem, .. } => problem.sqlstate(),
+            _ => INVALID_PARAMETER_VALUE,
+        }
+    }
+
+    pub fn message(&self) -> String {
+        match self {
+            Self::NullArgument { name } => format!("{name} must not be null"),
+            Self::UnknownWord { name, value, .. } => {
+                format!("unknown {name}: {}", quoted(value))
+            }
+            Self::UnknownKey { key, .. } => format!("unknown key {}", quoted(key)),
+            Self::BadValue { name, value, .. } => format!("invalid {name}: {}", quoted(value)),
+            Self::EmptyRange { .. } => "end_date must be after start_date".into(),
+            Self::Unbounded { name } => format!("{name} must not be infinite"),
+            Self::BadChunks { chunks } => format!("chunks must be from 0 to 10000, not {chunks}"),
+            Self::TooManyDays { days, .. } => format!("{days} days are too many for one answer"),
+            Self::OutOfCalendar { name } => format!("{name} is outside the calendar"),
+            Self::WrongShape { name, expected, found } => format!("{name} must be {expected}, not {found}"),
+            Self::BatchElement { index, problem } => {
+                format!("element {index}: {}", problem.message())
+            }
+            Self::Response(problem) => problem.message(),
+        }
+    }
+
+    pub fn detail(&self) -> String {
+        match self {
+            Self::NullArgument { name } => format!("The argument {name} has no default."),
+            Self::UnknownWord { name, .. } => {
+                format!("The value of {name} is compared letter by letter.")
+            }
+            Self::UnknownKey { .. } => "A key names a column of the ledger.".into(),
+            Self::BadValue { expected, .. } => format!("Expected {expected}."),
+            Self::EmptyRange { start, end } => {
+                format!("The range goes from {} to {}.", shown(*start), shown(*end))
+            }
+            Self::Unbounded { .. } => "The range is cut into parts of equal width.".into(),
+            Self::BadChunks { .. } => {
+                "chunks is the number of parts; NULL or 0 means one point a day.".into()
+            }
+            Self::TooManyDays { most, .. } => format!("At most {most} days are answered."),
+            Self::OutOfCalendar { .. } => "Years from 0001 to 9999 have a name.".into(),
+            Self::WrongShape { name, .. } => format!("The JSON type of {name} is checked."),
+            Self::BatchElement { problem, .. } => problem.detail(),
+            Self::Response(problem) => problem.detail(),
+        }
+    }
+
+    pub fn hint(&self) -> String {
+        match self {
+            Self::NullArgument { name } => format!("Give a value: {name} => …"),
+            Self::UnknownWord { known, .. } => format!("Use one of: {}.", known.join(", ")),
+            Self::UnknownKey { known, .. } => format!("Use one of: {known}."),
+            Self::BadValue { name, .. } => format!("Correct {name} and record it again."),
+            Self::EmptyRange { .. } => "The end is exclusive: give one that lies after the start.".into(),
+            Self::Unbounded { name } => {
+                format!("Give a date, for example {name} => '2025-06-01T00:00:00Z'.")
+            }
+            Self::BadChunks { .. } => "Give a number from 1 to 10000, or leave it out.".into(),
+            Self::TooManyDays { .. } => "Give chunks, or a shorter range.".into(),
+            Self::OutOfCalendar { name } => {
+                format!("Give a date such as {name} => '2025-06-01T00:00:00Z'.")
+            }
+            Self::WrongShape { expected, .. } => format!("Pass {expected}."),
+            Self::BatchElement { index, problem } => format!(
+                "{} Nothing was recorded; without all_or_nothing the elements other than {index} would be.",
+                problem.hint()
+            ),
+            Self::Response(problem) => problem.hint(),
+        }
+    }
+}
+
+impl From<ParseError> for Error {
+    fn from(problem: ParseError) -> Self {
+        Self::Response(problem)
+    }
+}
+
+/// The value as it is shown in a message: quoted, and cut, since it may be of any length.
+fn quoted(value: &str) -> String {
+    const MOST: usize = 100;
+    match value.char_indices().nth(MOST) {
+        Some((cut, _)) => format!("\"{}…\"", &value[..cut]),
+        None => format!("\"{value}\""),
+    }
+}
+
+fn shown(instant: i64) -> String {
+    format_instant(instant).unwrap_or_else(|| "outside the calendar".into())
+}

@@ -1,0 +1,310 @@
+//! A row of a ledger before it is written: every value checked, so that a good one can be recorded beside a bad one.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::Error;
+use crate::calendar::{END, FIRST, format_instant, parse_instant};
+use crate::money;
+
+/// The most tokens of one kind that one event may count.
+pub const MOST_TOKENS: i64 = 1_000_000_000_000;
+/// The most bytes of a text that reports group by.
+pub const MOST_BYTES: usize = 500;
+
+/// What a column of the ledger takes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Kind {
+    Attrs,
+    Cost,
+    Count,
+    Currency,
+    Id,
+    Instant,
+    Text,
+}
+
+impl Kind {
+    /// Whether a number, or an instant in microseconds since 1970, is within bounds. A correction takes counts back.
+    pub fn accepts_number(self, number: i64, is_correction: bool) -> bool {
+        match self {
+            Self::Count if is_correction => (-MOST_TOKENS..=MOST_TOKENS).contains(&number),
+            Self::Count => (0..=MOST_TOKENS).contains(&number),
+            Self::Instant => (FIRST..END).contains(&number),
+            _ => number >= 0,
+        }
+    }
+
+    /// Whether a text, by its bytes, is within bounds.
+    pub fn accepts_text(self, text: &[u8]) -> bool {
+        match self {
+            Self::Currency => text.len() == 3 && text.iter().all(u8::is_ascii_uppercase),
+            _ => (1..=MOST_BYTES).contains(&text.len()),
+        }
+    }
+
+    /// Whether an amount is within bounds. A correction takes costs back.
+    pub fn accepts_amount(self, amount: &str, is_correction: bool) -> bool {
+        let absolute = amount.strip_prefix('-').filter(|_| is_correction).unwrap_or(amount);
+        money::is_cost(absolute)
+    }
+
+    /// The error that a column cannot hold a value.
+    pub fn refusal(self, name: &str, value: String) -> Error {
+        Error::BadValue { name: name.to_owned(), value, expected: expected(self) }
+    }
+}
+
+/// The place of a column of `usage_events` in [`EVENT_COLUMNS`], found when this is compiled.
+pub const fn event_column(name: &str) -> usize {
+    let mut column = 0;
+    while !same(EVENT_COLUMNS[column].0.as_bytes(), name.as_bytes()) {
+        column += 1;
+    }
+    column
+}
+
+const fn same(a: &[u8], b: &[u8]) -> bool {
+    let mut at = 0;
+    while at < a.len() && at < b.len() && a[at] == b[at] {
+        at += 1;
+    }
+    at == a.len() && at == b.len()
+}
+
+/// A ledger's columns that a writer may give.
+pub struct Ledger {
+    columns: &'static [(&'static str, Kind)],
+    required: Option<&'static str>,
+}
+
+/// Chat sessions.
+pub const SESSIONS: Ledger = Ledger {
+    columns: &[("app_id", Kind::Id), ("consumer_id", Kind::Text), ("started_at", Kind::Instant)],
+    required: None,
+};
+
+/// Chat messages.
+pub const MESSAGES: Ledger = Ledger {
+    columns: &[("app_id", Kind::Id), ("session_id", Kind::Id), ("sent_at", Kind::Instant)],
+    required: None,
+};
+
+/// Model requests.
+pub const USAGE_EVENTS: Ledger = Ledger { columns: EVENT_COLUMNS, required: Some("model") };
+
+/// The columns of `usage_events` that a writer may give.
+pub const EVENT_COLUMNS: &[(&str, Kind)] = &[
+    ("model", Kind::Text),
+    ("app_id", Kind::Id),
+    ("llm_id", Kind::Id),
+    ("user_id", Kind::Id),
+    ("vendor", Kind::Text),
+    ("prompt_tokens", Kind::Count),
+    ("cache_read_tokens", Kind::Count),
+    ("cache_write_tokens", Kind::Count),
+    ("completion_tokens", Kind::Count),
+    ("reasoning_tokens", Kind::Count),
+    ("inference_tokens", Kind::Count),
+    ("cost", Kind::Cost),
+    ("currency", Kind::Currency),
+    ("occurred_at", Kind::Instant),
+    ("task_id", Kind::Text),
+    ("rule_type", Kind::Text),
+    ("request_id", Kind::Text),
+    ("service_tier", Kind::Text),
+    ("cache_write_1h_tokens", Kind::Count),
+    ("prompt_audio_tokens", Kind::Count),
+    ("completion_audio_tokens", Kind::Count),
+    ("attrs", Kind::Attrs),
+];
+
+/// A checked row: an object of ledger columns, without those that are left to their defaults.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct Row(Map<String, Value>);
+
+impl Ledger {
+    /// Checks a row; a `null` means the column's default.
+    pub fn check(&self, row: Value) -> Result<Row, Error> {
+        let Value::Object(columns) = row else {
+            return Err(Error::WrongShape {
+                name: "an event",
+                expected: "a JSON object",
+                found: json_type(&row),
+            });
+        };
+        let mut checked = Map::new();
+        for (key, value) in columns {
+            let kind = self.kind(&key)?;
+            if !value.is_null() {
+                checked.insert(key.clone(), check(&key, kind, value)?);
+            }
+        }
+        match self.required {
+            Some(name) if !checked.contains_key(name) => Err(Error::NullArgument { name }),
+            _ => Ok(Row(checked)),
+        }
+    }
+
+    fn kind(&self, key: &str) -> Result<Kind, Error> {
+        let known = self.columns.iter().find(|(name, _)| *name == key);
+        known.map(|(_, kind)| *kind).ok_or_else(|| {
+            let names: Vec<&str> = self.columns.iter().map(|(name, _)| *name).collect();
+            Error::UnknownKey { key: key.to_owned(), known: names.join(", ") }
+        })
+    }
+}
+
+/// The JSON type of a value as it is named in messages.
+pub fn json_type(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
+}
+
+fn check(key: &str, kind: Kind, value: Value) -> Result<Value, Error> {
+    let checked = match kind {
+        Kind::Attrs => value.is_object().then(|| value.clone()),
+        Kind::Cost => cost(&value),
+        Kind::Count | Kind::Id => {
+            value.as_i64().filter(|number| kind.accepts_number(*number, false)).map(Value::from)
+        }
+        Kind::Instant => value.as_str().and_then(parse_instant).and_then(format_instant).map(Value::String),
+        Kind::Currency | Kind::Text => {
+            value.as_str().filter(|text| kind.accepts_text(text.as_bytes())).map(Value::from)
+        }
+    };
+    checked.ok_or_else(|| {
+        let shown = match value {
+            Value::String(text) => text,
+            other => other.to_string(),
+        };
+        kind.refusal(key, shown)
+    })
+}
+
+fn expected(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Attrs => "a JSON object",
+        Kind::Cost => {
+            "an amount from 0 to below 10^15, such as 0.0006; only a correction, which names an event in corrects, may be negative"
+        }
+        Kind::Count => {
+            "a whole number of tokens from 0 to 1000000000000; only a correction, which names an event in corrects, may be negative"
+        }
+        Kind::Currency => "an ISO 4217 code in capitals, such as USD",
+        Kind::Id => "a whole number from 0 to 9223372036854775807",
+        Kind::Instant => "an ISO 8601 instant from year 0001 to 9999, such as 2025-06-01T23:59:59.999999Z",
+        Kind::Text => "a text of 1 to 500 bytes",
+    }
+}
+
+/// A string of digits is taken as well: exact clients do not trust JSON numbers with money.
+fn cost(value: &Value) -> Option<Value> {
+    let amount = match value {
+        Value::Number(number) => money::cost(&number.to_string()),
+        Value::String(text) => money::cost(text),
+        _ => None,
+    };
+    amount.map(Value::Number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn written(element: Value) -> String {
+        let event = USAGE_EVENTS.check(element).expect("a good event");
+        serde_json::to_string(&event).expect("json")
+    }
+
+    #[test]
+    fn a_good_event_keeps_its_digits_and_loses_its_nulls() {
+        let element: Value = serde_json::from_str(
+            r#"{"model":"gpt-4.1","app_id":7,"cost":0.000000000000000000123,"task_id":null,
+                "occurred_at":"2025-06-01 23:59:59.999999","attrs":{"team":"x"}}"#,
+        )
+        .expect("json");
+        assert_eq!(
+            written(element),
+            r#"{"model":"gpt-4.1","app_id":7,"cost":0.000000000000000000123,"occurred_at":"2025-06-01T23:59:59.999999Z","attrs":{"team":"x"}}"#
+        );
+        assert_eq!(written(json!({"model": "m", "cost": "1.50"})), r#"{"model":"m","cost":1.50}"#);
+    }
+
+    #[test]
+    fn a_bad_value_is_named_with_what_was_expected() {
+        let bad = [
+            json!({"prompt_tokens": -1}),
+            json!({"prompt_tokens": 1.5}),
+            json!({"prompt_tokens": "5"}),
+            json!({"prompt_tokens": 1_000_000_000_001_i64}),
+            json!({"completion_tokens": 9_223_372_036_854_775_808_u64}),
+            json!({"app_id": -7}),
+            json!({"cost": -0.01}),
+            json!({"cost": "NaN"}),
+            json!({"currency": "usd"}),
+            json!({"occurred_at": "yesterday"}),
+            json!({"occurred_at": "infinity"}),
+            json!({"model": ""}),
+            json!({"model": "m".repeat(501)}),
+            json!({"attrs": [1]}),
+        ];
+        for mut element in bad {
+            let key = element.as_object().and_then(|o| o.keys().next().cloned());
+            if let Some(columns) = element.as_object_mut() {
+                columns.entry("model").or_insert("m".into());
+            }
+            match USAGE_EVENTS.check(element) {
+                Err(Error::BadValue { name, .. }) => assert_eq!(Some(name), key),
+                other => panic!("{key:?}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn an_unknown_key_a_missing_model_and_a_non_object_are_refused() {
+        let unknown = USAGE_EVENTS.check(json!({"model": "m", "tokens": 5}));
+        assert!(matches!(unknown, Err(Error::UnknownKey { key, .. }) if key == "tokens"));
+        for element in [json!({}), json!({"model": null})] {
+            let missing = USAGE_EVENTS.check(element);
+            assert_eq!(missing, Err(Error::NullArgument { name: "model" }));
+        }
+        assert!(matches!(USAGE_EVENTS.check(json!([1])), Err(Error::WrongShape { .. })));
+    }
+
+    #[test]
+    fn a_correction_takes_back_counts_and_cost_and_nothing_else() {
+        for (number, event, correction) in
+            [(-1, false, true), (-MOST_TOKENS - 1, false, false), (5, true, true)]
+        {
+            assert_eq!(Kind::Count.accepts_number(number, false), event);
+            assert_eq!(Kind::Count.accepts_number(number, true), correction);
+        }
+        assert!(Kind::Cost.accepts_amount("-0.5", true) && !Kind::Cost.accepts_amount("-0.5", false));
+        assert!(!Kind::Cost.accepts_amount("--0.5", true) && !Kind::Cost.accepts_amount("NaN", true));
+        assert!(!Kind::Id.accepts_number(-1, true));
+        assert!(
+            !Kind::Instant.accepts_number(i64::MAX, true) && !Kind::Instant.accepts_number(i64::MIN, false)
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_json_panics(text in "[\\[\\]{}\":,0-9a-z_. -]{0,80}", count in any::<i64>()) {
+            if let Ok(value) = serde_json::from_str(&text) {
+                USAGE_EVENTS.check(value).ok();
+            }
+            let counted = USAGE_EVENTS.check(json!({"model": "m", "prompt_tokens": count}));
+            prop_assert_eq!(counted.is_ok(), (0..=MOST_TOKENS).contains(&count));
+        }
+    }
+}

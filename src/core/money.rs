@@ -1,0 +1,93 @@
+//! Exact numbers: the text of a `numeric` becomes a JSON number digit by digit, never through a float.
+
+use serde::{Serialize, Serializer};
+use serde_json::Number;
+
+/// Digits before the point that a cost of one event may have.
+const MOST_DIGITS: usize = 15;
+
+/// A number exactly as PostgreSQL wrote it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exact(Number);
+
+impl Exact {
+    /// From the text of a finite `numeric`; `None` for NaN, Infinity and anything else that is no JSON number.
+    pub fn parse(text: &str) -> Option<Self> {
+        text.parse().ok().map(Self)
+    }
+}
+
+impl From<i64> for Exact {
+    fn from(number: i64) -> Self {
+        Self(number.into())
+    }
+}
+
+impl Serialize for Exact {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+/// Whether the amount is one an event may cost: plain decimal, not negative, below 10^15.
+pub fn is_cost(text: &str) -> bool {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    digits(whole) && digits(fraction) && whole.trim_start_matches('0').len() <= MOST_DIGITS
+}
+
+/// The amount as a JSON number if it is one an event may cost.
+pub fn cost(text: &str) -> Option<Number> {
+    let significant = text.trim_start_matches('0');
+    let zero = if significant.starts_with(|first: char| first.is_ascii_digit()) { "" } else { "0" };
+    is_cost(text).then(|| format!("{zero}{significant}").parse().ok())?
+}
+
+/// The price as a JSON number if it is a finite decimal (an exponent is allowed) and not negative.
+pub fn price(text: &str) -> Option<Number> {
+    let number: Number = text.parse().ok()?;
+    (!text.starts_with('-')).then_some(number)
+}
+
+/// Whether a decimal number is zero, whatever its scale.
+pub fn is_zero(number: &Number) -> bool {
+    let text = number.to_string();
+    let mantissa = text.split(['e', 'E']).next().unwrap_or_default();
+    mantissa.bytes().all(|byte| matches!(byte, b'0' | b'.' | b'-'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_digit_survives() {
+        for text in ["0.0006", "12345678901234567890.123456789", "0", "-3.50"] {
+            let exact = Exact::parse(text).expect("a number");
+            assert_eq!(serde_json::to_string(&exact).expect("json"), text);
+        }
+        assert_eq!(Exact::parse("NaN"), None);
+        assert_eq!(Exact::parse("Infinity"), None);
+    }
+
+    #[test]
+    fn a_cost_is_plain_not_negative_and_below_the_bound() {
+        let accepted = [("0", "0"), ("007.50", "7.50"), ("0.000081", "0.000081")];
+        for (text, written) in accepted {
+            assert_eq!(cost(text).expect(text).to_string(), written);
+        }
+        assert_eq!(cost("999999999999999").map(|n| n.to_string()), Some("999999999999999".into()));
+        let refused = ["1000000000000000", "-1", "", ".", "1.", ".5", "1e3", "NaN", " 1", "1 "];
+        for text in refused {
+            assert_eq!(cost(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn zero_has_many_spellings() {
+        for (text, zero) in [("0", true), ("0.000", true), ("0e-7", true), ("1e-7", false)] {
+            assert_eq!(is_zero(&price(text).expect(text)), zero, "{text}");
+        }
+        assert_eq!(price("-1e-7"), None);
+    }
+}
