@@ -1,0 +1,39 @@
+CREATE FUNCTION llm_usage._refuse_change() RETURNS trigger
+  LANGUAGE plpgsql
+AS $$
+DECLARE
+  ledger text := regexp_replace(TG_TABLE_NAME, '_(default|[0-9]{4}_[0-9]{2})$', '');
+BEGIN
+  -- maintain() moves rows from the default partition to their month, in one transaction.
+  IF TG_OP = 'DELETE' AND TG_TABLE_NAME = ledger || '_default'
+     AND pg_catalog.current_setting('llm_usage._moving', true) = 'on' THEN
+    RETURN OLD;
+  END IF;
+  RAISE EXCEPTION 'llm_usage.% is append-only: % is refused', ledger, TG_OP
+    USING ERRCODE = 'object_not_in_prerequisite_state',
+          DETAIL = 'What was recorded stays readable, so that every report can be recomputed.',
+          HINT = CASE
+            WHEN ledger <> 'usage_events' THEN 'To remove old rows, drop the partition of their month.'
+            ELSE 'To take an event back, append a correction: INSERT the same values with negative counts and cost, and with corrects = the id of the event. To remove old events, drop the partition of their month.'
+          END;
+END $$;
+
+CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE ON llm_usage.usage_events
+  FOR EACH ROW EXECUTE FUNCTION llm_usage._refuse_change();
+CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE ON llm_usage.sessions
+  FOR EACH ROW EXECUTE FUNCTION llm_usage._refuse_change();
+CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE ON llm_usage.messages
+  FOR EACH ROW EXECUTE FUNCTION llm_usage._refuse_change();
+-- Row triggers reach every partition by themselves; TRUNCATE has statement triggers only, and maintain() adds them.
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON llm_usage.usage_events
+  FOR EACH STATEMENT EXECUTE FUNCTION llm_usage._refuse_change();
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON llm_usage.usage_events_default
+  FOR EACH STATEMENT EXECUTE FUNCTION llm_usage._refuse_change();
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON llm_usage.sessions
+  FOR EACH STATEMENT EXECUTE FUNCTION llm_usage._refuse_change();
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON llm_usage.sessions_default
+  FOR EACH STATEMENT EXECUTE FUNCTION llm_usage._refuse_change();
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON llm_usage.messages
+  FOR EACH STATEMENT EXECUTE FUNCTION llm_usage._refuse_change();
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON llm_usage.messages_default
+  FOR EACH STATEMENT EXECUTE FUNCTION llm_usage._refuse_change();

@@ -1,0 +1,90 @@
+CREATE TABLE llm_usage.budgets (
+  entity_type text NOT NULL CHECK (entity_type IN ('App', 'LLM')),
+  entity_id   bigint NOT NULL CHECK (entity_id > 0),
+  amount      numeric NOT NULL CONSTRAINT budgets_amount_is_finite_and_not_negative CHECK (amount >= 0 AND amount < 'Infinity'),
+  currency    text NOT NULL DEFAULT llm_usage._default_currency() CHECK (currency ~ '^[A-Z]{3}$'),
+  start_date  date CHECK (start_date BETWEEN '0001-01-01' AND '9999-12-31'),
+  PRIMARY KEY (entity_type, entity_id)
+);
+COMMENT ON TABLE llm_usage.budgets IS 'Monthly budgets of apps and LLMs. Spending is computed when asked; nothing is ever reset.';
+COMMENT ON COLUMN llm_usage.budgets.entity_type IS 'App or LLM.';
+COMMENT ON COLUMN llm_usage.budgets.entity_id IS 'apps.id or llms.id, registered or not.';
+COMMENT ON COLUMN llm_usage.budgets.amount IS 'What may be spent in a period, in currency.';
+COMMENT ON COLUMN llm_usage.budgets.currency IS 'ISO 4217 code; costs in other currencies are never added to it.';
+COMMENT ON COLUMN llm_usage.budgets.start_date IS 'The period starts on this day of each month (UTC), in a shorter month on its last day; the rest of the date does not matter. NULL: the first.';
+SELECT pg_catalog.pg_extension_config_dump('llm_usage.budgets', '');
+
+-- The day of a month that a budget's anchor falls on.
+CREATE FUNCTION llm_usage._anchor_day(anchor date, month timestamp) RETURNS date
+  LANGUAGE sql IMMUTABLE PARALLEL SAFE
+  RETURN least(month::date + coalesce(extract(day FROM anchor)::integer, 1) - 1,
+               (month + interval '1 month')::date - 1);
+
+CREATE FUNCTION llm_usage._period_start(anchor date, today date) RETURNS date
+  LANGUAGE sql IMMUTABLE PARALLEL SAFE
+  RETURN (SELECT CASE WHEN today >= llm_usage._anchor_day(anchor, m.month) THEN llm_usage._anchor_day(anchor, m.month)
+                      ELSE llm_usage._anchor_day(anchor, m.month - interval '1 month')
+                 END
+            FROM date_trunc('month', today::timestamp) AS m (month));
+
+CREATE FUNCTION llm_usage._period_end(anchor date, today date) RETURNS date
+  LANGUAGE sql IMMUTABLE PARALLEL SAFE
+  RETURN (SELECT CASE WHEN today >= llm_usage._anchor_day(anchor, m.month)
+                        THEN llm_usage._anchor_day(anchor, m.month + interval '1 month')
+                      ELSE llm_usage._anchor_day(anchor, m.month)
+                 END
+            FROM date_trunc('month', today::timestamp) AS m (month));
+
+-- Spending as a percentage of a budget, at least six right decimals of it, not capped.
+CREATE FUNCTION llm_usage._percentage(spent numeric, budget numeric) RETURNS numeric
+  LANGUAGE sql IMMUTABLE PARALLEL SAFE
+  RETURN CASE WHEN budget > 0 THEN trim_scale(round(spent * 100.0000000000 / budget, 10)) ELSE 0 END;
+
+CREATE FUNCTION llm_usage.budget_activity(today date, from_day date, to_day date)
+  RETURNS TABLE (entity_type text, entity_id bigint, name text, budget numeric, currency text, budget_start_date date,
+                 period_start date, period_end date, spent numeric, unpriced_requests bigint,
+                 total_cost numeric, total_tokens numeric, user_id bigint, user_email text)
+  LANGUAGE sql STABLE PARALLEL SAFE
+  BEGIN ATOMIC
+    WITH activity AS (
+      -- A period of any anchor lies within a month of today.
+      SELECT a.*, true AS of_period
+        FROM llm_usage.app_activity(NULL, llm_usage._first_instant(today - 31), llm_usage._first_instant(today + 32)) a
+      UNION ALL
+      SELECT a.*, false
+        FROM llm_usage.app_activity(NULL, llm_usage._first_instant(from_day), llm_usage._first_instant(to_day)) a
+    ), entity_activity AS (
+      SELECT 'App' AS entity_type, a.app_id AS entity_id, a.* FROM activity a WHERE a.app_id <> 0
+      UNION ALL
+      SELECT 'LLM', a.llm_id, a.* FROM activity a WHERE a.llm_id <> 0
+    ), entity AS (
+      SELECT entity_type, entity_id, b.amount, coalesce(b.currency, llm_usage._default_currency()) AS currency,
+             b.start_date, a.day, a.currency AS paid_in, a.cost, a.total_tokens, a.unpriced_requests, a.of_period,
+             a.of_period AND a.day >= llm_usage._period_start(b.start_date, today)
+                         AND a.day < llm_usage._period_end(b.start_date, today) AS in_period
+        FROM entity_activity a
+        FULL JOIN llm_usage.budgets b USING (entity_type, entity_id)
+    ), spending AS (
+      SELECT e.entity_type, e.entity_id, e.amount, e.currency, e.start_date,
+             sum(e.cost) FILTER (WHERE e.in_period AND e.paid_in = e.currency) AS spent,
+             sum(e.unpriced_requests) FILTER (WHERE e.in_period) AS unpriced_requests,
+             sum(e.cost) FILTER (WHERE NOT e.of_period AND e.paid_in = e.currency) AS total_cost,
+             sum(e.total_tokens) FILTER (WHERE NOT e.of_period) AS total_tokens
+        FROM entity e
+       GROUP BY e.entity_type, e.entity_id, e.amount, e.currency, e.start_date
+      HAVING e.amount IS NOT NULL OR bool_or(e.in_period OR NOT e.of_period)
+    )
+    SELECT s.entity_type, s.entity_id,
+           coalesce(CASE s.entity_type WHEN 'App' THEN app.name ELSE llm.name END, s.entity_type || ' ' || s.entity_id),
+           s.amount, s.currency, s.start_date,
+           llm_usage._period_start(s.start_date, today), llm_usage._period_end(s.start_date, today),
+           coalesce(s.spent, 0), coalesce(s.unpriced_requests, 0)::bigint,
+           coalesce(s.total_cost, 0), coalesce(s.total_tokens, 0),
+           coalesce(app.owner_id, 0), owner.email
+      FROM spending s
+      LEFT JOIN llm_usage.apps app ON s.entity_type = 'App' AND app.id = s.entity_id
+      LEFT JOIN llm_usage.llms llm ON s.entity_type = 'LLM' AND llm.id = s.entity_id
+      LEFT JOIN llm_usage.users owner ON owner.id = app.owner_id;
+  END;
+COMMENT ON FUNCTION llm_usage.budget_activity(date, date, date) IS
+  'Every LLM and App that has a budget, an event in the budget period that holds today (UTC), or one in the UTC days [from_day, to_day). spent is the cost in the period [period_start, period_end), total_cost and total_tokens are those of the asked days; costs are in the budget''s currency, without a budget in llm_usage.default_currency, and costs in other currencies are left out.';

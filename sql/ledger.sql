@@ -1,0 +1,109 @@
+-- Columns stand in the order of their alignment: no byte of a row is lost to padding. Values are checked by the trigger that
+-- prices them: constraints would be read anew by every statement, and have no hints.
+CREATE TABLE llm_usage.usage_events (
+  id                      bigint GENERATED ALWAYS AS IDENTITY (CACHE 1),
+  occurred_at             timestamptz NOT NULL DEFAULT now(),
+  app_id                  bigint NOT NULL DEFAULT 0,
+  llm_id                  bigint NOT NULL DEFAULT 0,
+  prompt_tokens           bigint NOT NULL DEFAULT 0,
+  cache_read_tokens       bigint NOT NULL DEFAULT 0,
+  cache_write_tokens      bigint NOT NULL DEFAULT 0,
+  completion_tokens       bigint NOT NULL DEFAULT 0,
+  reasoning_tokens        bigint NOT NULL DEFAULT 0,
+  inference_tokens        bigint NOT NULL DEFAULT 0,
+  user_id                 bigint,
+  cache_write_1h_tokens   bigint,
+  prompt_audio_tokens     bigint,
+  completion_audio_tokens bigint,
+  corrects                bigint,
+  priced                  boolean,
+  currency                text NOT NULL DEFAULT llm_usage._default_currency(),
+  model                   text NOT NULL,
+  vendor                  text,
+  cost                    numeric,
+  service_tier            text,
+  rule_type               text,
+  task_id                 text,
+  request_id              text,
+  attrs                   jsonb,
+  PRIMARY KEY (id, app_id, occurred_at)
+) PARTITION BY RANGE (occurred_at);
+
+CREATE INDEX usage_events_app ON llm_usage.usage_events (app_id, occurred_at);
+-- A B-tree on time alone would make all writers wait for its last page.
+CREATE INDEX usage_events_time ON llm_usage.usage_events USING brin (occurred_at) WITH (pages_per_range = 32, autosummarize = on);
+CREATE INDEX usage_events_rule ON llm_usage.usage_events (occurred_at) WHERE rule_type IS NOT NULL;
+CREATE TABLE llm_usage.usage_events_default PARTITION OF llm_usage.usage_events DEFAULT;
+
+COMMENT ON TABLE llm_usage.usage_events IS
+  'The ledger: one row a model request, append-only, partitioned by month (UTC). Write with INSERT, COPY or record_usage(); an event without a cost is priced as it is written. UPDATE, DELETE and TRUNCATE are refused (55000): append a correction.';
+COMMENT ON TABLE llm_usage.usage_events_default IS 'Events of months that have no partition yet; maintain() moves them to their month.';
+COMMENT ON COLUMN llm_usage.usage_events.id IS 'Given by the table, ascending in the order of writing.';
+COMMENT ON COLUMN llm_usage.usage_events.occurred_at IS 'When the request was made; default now(). Any instant of the years 0001 to 9999, early or late.';
+COMMENT ON COLUMN llm_usage.usage_events.app_id IS 'apps.id, registered or not; 0: none.';
+COMMENT ON COLUMN llm_usage.usage_events.llm_id IS 'llms.id, registered or not; 0: none.';
+COMMENT ON COLUMN llm_usage.usage_events.prompt_tokens IS 'Input tokens neither read from nor written to a cache.';
+COMMENT ON COLUMN llm_usage.usage_events.cache_read_tokens IS 'Input tokens read from a cache; not in prompt_tokens.';
+COMMENT ON COLUMN llm_usage.usage_events.cache_write_tokens IS 'Input tokens written to a cache; not in prompt_tokens.';
+COMMENT ON COLUMN llm_usage.usage_events.completion_tokens IS 'All output tokens.';
+COMMENT ON COLUMN llm_usage.usage_events.reasoning_tokens IS 'The part of completion_tokens spent on reasoning; never added again.';
+COMMENT ON COLUMN llm_usage.usage_events.inference_tokens IS 'For an evaluation: tokens of the user''s inference that the rule was run on.';
+COMMENT ON COLUMN llm_usage.usage_events.user_id IS 'users.id of who made the request; NULL: unknown.';
+COMMENT ON COLUMN llm_usage.usage_events.cache_write_1h_tokens IS 'The part of cache_write_tokens kept for an hour, which may have a price of its own.';
+COMMENT ON COLUMN llm_usage.usage_events.prompt_audio_tokens IS 'The part of prompt_tokens that is audio, which may have a price of its own.';
+COMMENT ON COLUMN llm_usage.usage_events.completion_audio_tokens IS 'The part of completion_tokens that is audio, which may have a price of its own.';
+COMMENT ON COLUMN llm_usage.usage_events.corrects IS 'The id of the event that this one corrects. A correction may have negative counts and cost, and is no request.';
+COMMENT ON COLUMN llm_usage.usage_events.priced IS 'NULL: the writer gave the cost; true: it was computed from model_prices; false: no price was known.';
+COMMENT ON COLUMN llm_usage.usage_events.currency IS 'ISO 4217 code of cost; default llm_usage.default_currency.';
+COMMENT ON COLUMN llm_usage.usage_events.model IS 'The model as the provider names it.';
+COMMENT ON COLUMN llm_usage.usage_events.vendor IS 'Who is paid, as in model_prices; NULL: the one that the model''s name means.';
+COMMENT ON COLUMN llm_usage.usage_events.cost IS 'What the request cost, in currency. NULL: no price is known, which is not the same as free.';
+COMMENT ON COLUMN llm_usage.usage_events.service_tier IS 'The provider''s service tier, for its price: batch, flex, priority, …; NULL: standard.';
+COMMENT ON COLUMN llm_usage.usage_events.rule_type IS 'Not NULL: the request was an evaluation by a rule of this type.';
+COMMENT ON COLUMN llm_usage.usage_events.task_id IS 'The task that an evaluation belongs to.';
+COMMENT ON COLUMN llm_usage.usage_events.request_id IS 'The provider''s or gateway''s id of the request.';
+COMMENT ON COLUMN llm_usage.usage_events.attrs IS 'Anything else: team, feature, customer.';
+
+CREATE TABLE llm_usage.sessions (
+  id          bigint GENERATED ALWAYS AS IDENTITY (CACHE 1),
+  started_at  timestamptz NOT NULL DEFAULT now(),
+  app_id      bigint NOT NULL DEFAULT 0 CONSTRAINT sessions_app_is_not_negative CHECK (app_id >= 0),
+  consumer_id text CONSTRAINT sessions_consumer_has_1_to_500_bytes CHECK (octet_length(consumer_id) BETWEEN 1 AND 500),
+  PRIMARY KEY (id, app_id, started_at),
+  CONSTRAINT sessions_years_are_0001_to_9999
+    CHECK (started_at >= '0001-01-01 00:00:00+00' AND started_at < '10000-01-01 00:00:00+00')
+) PARTITION BY RANGE (started_at);
+CREATE INDEX sessions_app ON llm_usage.sessions (app_id, started_at);
+CREATE TABLE llm_usage.sessions_default PARTITION OF llm_usage.sessions DEFAULT;
+COMMENT ON TABLE llm_usage.sessions IS 'The ledger of chat sessions, append-only, partitioned by month (UTC).';
+COMMENT ON TABLE llm_usage.sessions_default IS 'Sessions of months that have no partition yet; maintain() moves them to their month.';
+COMMENT ON COLUMN llm_usage.sessions.id IS 'Given by the table; messages refer to it.';
+COMMENT ON COLUMN llm_usage.sessions.started_at IS 'When the session was started; default now().';
+COMMENT ON COLUMN llm_usage.sessions.app_id IS 'apps.id, registered or not; 0: none.';
+COMMENT ON COLUMN llm_usage.sessions.consumer_id IS 'Who started it, in the gateway''s own words; NULL: unknown, and counted as nobody.';
+
+CREATE TABLE llm_usage.messages (
+  id         bigint GENERATED ALWAYS AS IDENTITY (CACHE 1),
+  sent_at    timestamptz NOT NULL DEFAULT now(),
+  app_id     bigint NOT NULL DEFAULT 0 CONSTRAINT messages_app_is_not_negative CHECK (app_id >= 0),
+  session_id bigint,
+  PRIMARY KEY (id, app_id, sent_at),
+  CONSTRAINT messages_years_are_0001_to_9999
+    CHECK (sent_at >= '0001-01-01 00:00:00+00' AND sent_at < '10000-01-01 00:00:00+00')
+) PARTITION BY RANGE (sent_at);
+CREATE INDEX messages_app ON llm_usage.messages (app_id, sent_at);
+CREATE TABLE llm_usage.messages_default PARTITION OF llm_usage.messages DEFAULT;
+COMMENT ON TABLE llm_usage.messages IS 'The ledger of chat messages, sent or received, append-only, partitioned by month (UTC).';
+COMMENT ON TABLE llm_usage.messages_default IS 'Messages of months that have no partition yet; maintain() moves them to their month.';
+COMMENT ON COLUMN llm_usage.messages.id IS 'Given by the table.';
+COMMENT ON COLUMN llm_usage.messages.sent_at IS 'When the message was sent; default now().';
+COMMENT ON COLUMN llm_usage.messages.app_id IS 'apps.id, registered or not; 0: none.';
+COMMENT ON COLUMN llm_usage.messages.session_id IS 'sessions.id; NULL: none.';
+
+-- Partitions made later are not members of the extension and are dumped like any table.
+SELECT pg_catalog.pg_extension_config_dump('llm_usage.usage_events_default', '');
+SELECT pg_catalog.pg_extension_config_dump('llm_usage.usage_events_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('llm_usage.sessions_default', '');
+SELECT pg_catalog.pg_extension_config_dump('llm_usage.sessions_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('llm_usage.messages_default', '');
+SELECT pg_catalog.pg_extension_config_dump('llm_usage.messages_id_seq', '');

@@ -1,0 +1,55 @@
+//! `llm_usage`: every LLM request recorded in PostgreSQL, priced, and answered in the JSON of four vendors' usage APIs.
+//!
+//! What must hold in the database lives in `sql/`, what knows no database in `src/core/`; here the two meet.
+
+use pgrx::prelude::*;
+
+mod ingest;
+mod ledger;
+mod pg;
+mod prices;
+mod report;
+mod settings;
+
+pg_module_magic!(name, version);
+
+/// Where `#[pg_extern(schema = "llm_usage")]` puts its functions; `sql/schema.sql` creates it.
+#[pg_schema]
+mod llm_usage {}
+
+extension_sql_file!("../sql/schema.sql", name = "schema", bootstrap);
+extension_sql_file!("../sql/entities.sql", name = "entities", requires = ["schema"]);
+extension_sql_file!("../sql/prices.sql", name = "prices", requires = ["entities"]);
+extension_sql_file!("../sql/prices_shipped.sql", name = "prices_shipped", requires = ["prices"]);
+extension_sql_file!("../sql/ledger.sql", name = "ledger", requires = ["prices_shipped"]);
+extension_sql_file!(
+    "../sql/pricing.sql",
+    name = "pricing",
+    requires = ["ledger", ledger::llm_usage::_check_and_price, prices::llm_usage::_prices_changed]
+);
+extension_sql_file!("../sql/append_only.sql", name = "append_only", requires = ["pricing"]);
+extension_sql_file!("../sql/maintain.sql", name = "maintain", requires = ["append_only"]);
+extension_sql_file!("../sql/rollups/by_app.sql", name = "by_app", requires = ["maintain"]);
+extension_sql_file!("../sql/rollups/by_model.sql", name = "by_model", requires = ["by_app"]);
+extension_sql_file!("../sql/rollups/by_user.sql", name = "by_user", requires = ["by_model"]);
+extension_sql_file!("../sql/rollups/by_rule.sql", name = "by_rule", requires = ["by_user"]);
+extension_sql_file!("../sql/rollups/by_session.sql", name = "by_session", requires = ["by_rule"]);
+extension_sql_file!("../sql/budgets.sql", name = "budgets", requires = ["by_session"]);
+extension_sql_file!("../sql/views.sql", name = "views", requires = ["budgets"]);
+extension_sql_file!(
+    "../sql/record.sql",
+    name = "record",
+    requires = ["views", ingest::_checked_row, ingest::_checked_batch, ingest::_read_response]
+);
+extension_sql_file!(
+    "../sql/import_prices.sql",
+    name = "import_prices",
+    requires = ["record", ingest::_read_catalog]
+);
+extension_sql_file!("../sql/comments.sql", name = "comments", finalize);
+
+/// Runs when the library is loaded, by the postmaster or by the first function a session calls.
+#[pg_guard]
+pub extern "C-unwind" fn _PG_init() {
+    settings::define();
+}

@@ -1,0 +1,377 @@
+//! The way to PostgreSQL and back: errors, documents, instants, and queries whose plans are kept. The only `unsafe`.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use bigdecimal::BigDecimal;
+use llm_usage_core::Error;
+use llm_usage_core::error::{DATETIME_FIELD_OVERFLOW, NULL_VALUE_NOT_ALLOWED};
+use llm_usage_core::money::Exact;
+use pgrx::callconv::{BoxRet, FcInfo};
+use pgrx::datum::{Datum, DatumWithOid, TimestampWithTimeZone};
+use pgrx::heap_tuple::PgHeapTuple;
+use pgrx::pg_sys::panic::{ErrorReport, ErrorReportable};
+use pgrx::pgrx_sql_entity_graph::metadata::{
+    ArgumentError, ReturnsError, ReturnsRef, SqlMappingRef, SqlTranslatable, TypeOrigin,
+};
+use pgrx::prelude::*;
+use pgrx::spi::{OwnedPreparedStatement, SpiClient, SpiHeapTupleData, SpiTupleTable};
+use pgrx::tupdesc::PgTupleDesc;
+use pgrx::varlena::{varatt_is_1b_e, varatt_is_4b_c, varlena_to_byte_slice};
+use serde::Serialize;
+
+/// 2000-01-01T00:00:00Z, from which PostgreSQL counts, in microseconds since 1970.
+const POSTGRES_EPOCH: i64 = 946_684_800_000_000;
+
+/// The SQL error of a caller's mistake.
+pub fn report(error: &Error) -> ErrorReport {
+    let code = match error.sqlstate() {
+        NULL_VALUE_NOT_ALLOWED => PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED,
+        DATETIME_FIELD_OVERFLOW => PgSqlErrorCode::ERRCODE_DATETIME_FIELD_OVERFLOW,
+        _ => PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+    };
+    with_code(code, error)
+}
+
+/// The SQL error of a row that a table cannot hold.
+pub fn violation(error: &Error) -> ErrorReport {
+    with_code(PgSqlErrorCode::ERRCODE_CHECK_VIOLATION, error)
+}
+
+fn with_code(code: PgSqlErrorCode, error: &Error) -> ErrorReport {
+    ErrorReport::new(code, error.message(), "llm_usage").set_detail(error.detail()).set_hint(error.hint())
+}
+
+/// What should not happen, as an error of the server and not of the caller.
+pub fn failed(error: impl std::fmt::Display) -> ErrorReport {
+    let code = PgSqlErrorCode::ERRCODE_INTERNAL_ERROR;
+    ErrorReport::new(code, format!("llm_usage: {error}"), "llm_usage")
+}
+
+/// The value, or the SQL error. A trigger's own error would reach the user as a panic.
+pub fn raise<T>(result: Result<T, ErrorReport>) -> T {
+    result.unwrap_or_report()
+}
+
+/// The argument, or the error that it must not be NULL.
+pub fn required<T>(name: &'static str, value: Option<T>) -> Result<T, ErrorReport> {
+    value.ok_or_else(|| report(&Error::NullArgument { name }))
+}
+
+/// A `json` that goes out letter by letter as it was written here.
+pub struct Json(String);
+
+/// A document as `json`, digits and key order as they stand in the struct.
+pub fn json(document: &impl Serialize) -> Result<Json, ErrorReport> {
+    serde_json::to_string(document).map(Json).map_err(failed)
+}
+
+// SAFETY: the type is external and named as PostgreSQL names it.
+unsafe impl SqlTranslatable for Json {
+    const TYPE_IDENT: &'static str = pgrx::pgrx_resolved_type!(Json);
+    const TYPE_ORIGIN: TypeOrigin = TypeOrigin::External;
+    const ARGUMENT_SQL: Result<SqlMappingRef, ArgumentError> = Err(ArgumentError::NotValidAsArgument("Json"));
+    const RETURN_SQL: Result<ReturnsRef, ReturnsError> = Ok(ReturnsRef::One(SqlMappingRef::literal("json")));
+}
+
+// SAFETY: a json datum is a text datum that holds JSON.
+unsafe impl BoxRet for Json {
+    unsafe fn box_into<'fcx>(self, fcinfo: &mut FcInfo<'fcx>) -> Datum<'fcx> {
+        unsafe { self.0.box_into(fcinfo) }
+    }
+}
+
+/// Microseconds since 1970; the infinities are the first and the last of them.
+pub fn micros(instant: TimestampWithTimeZone) -> i64 {
+    instant.into_inner().saturating_add(POSTGRES_EPOCH)
+}
+
+/// As [`micros`], `None` for the infinities.
+pub fn finite_micros(instant: TimestampWithTimeZone) -> Option<i64> {
+    (!matches!(instant.into_inner(), i64::MIN | i64::MAX)).then(|| micros(instant))
+}
+
+/// The opposite of [`micros`].
+pub fn instant(micros: i64) -> Result<TimestampWithTimeZone, ErrorReport> {
+    TimestampWithTimeZone::try_from(micros - POSTGRES_EPOCH).map_err(|_| failed("instant out of range"))
+}
+
+/// A row of a query's answer.
+pub struct Row<'a>(SpiHeapTupleData<'a>);
+
+impl Row<'_> {
+    /// A column by its number, from 1; NULL is `None`.
+    pub fn get<T: FromDatum + IntoDatum>(&self, column: usize) -> Result<Option<T>, ErrorReport> {
+        self.0.get(column).map_err(failed)
+    }
+
+    /// A text column that is never NULL.
+    pub fn text(&self, column: usize) -> Result<String, ErrorReport> {
+        self.get(column)?.ok_or_else(|| failed("unexpected NULL"))
+    }
+
+    /// An instant that is never NULL, in microseconds since 1970.
+    pub fn instant(&self, column: usize) -> Result<i64, ErrorReport> {
+        self.get(column)?.map(micros).ok_or_else(|| failed("unexpected NULL"))
+    }
+
+    /// A `numeric` sent as text, NULL for none.
+    pub fn number(&self, column: usize) -> Result<Option<Exact>, ErrorReport> {
+        let text: Option<String> = self.get(column)?;
+        text.map(|text| Exact::parse(&text).ok_or_else(|| failed("not a JSON number"))).transpose()
+    }
+
+    /// A `numeric` sent as text, to calculate with.
+    pub fn decimal(&self, column: usize) -> Result<Option<BigDecimal>, ErrorReport> {
+        let text: Option<String> = self.get(column)?;
+        text.map(|text| text.parse().map_err(failed)).transpose()
+    }
+
+    /// A `numeric` sent as text that is never NULL.
+    pub fn count(&self, column: usize) -> Result<Exact, ErrorReport> {
+        self.number(column)?.ok_or_else(|| failed("unexpected NULL"))
+    }
+}
+
+thread_local! {
+    /// Planning a query over a partitioned table costs more than running it. Never dropped: a plan must not be freed
+    /// while the process exits.
+    static PLANS: RefCell<HashMap<&'static str, &'static OwnedPreparedStatement>> = RefCell::default();
+}
+
+/// Runs a query in the caller's snapshot and takes no transaction id: it works read-only and on a standby.
+pub fn select<T>(
+    query: &'static str,
+    args: &[DatumWithOid],
+    shape: impl FnMut(Row) -> Result<T, ErrorReport>,
+) -> Result<Vec<T>, ErrorReport> {
+    Spi::connect(|client| {
+        let rows = client.select(plan(client, query, args)?, None, args).map_err(failed)?;
+        collect(rows, shape)
+    })
+}
+
+/// Runs a query in a snapshot of its own, taken now, as the isolation level allows.
+pub fn select_latest<T>(
+    query: &'static str,
+    args: &[DatumWithOid],
+    shape: impl FnMut(Row) -> Result<T, ErrorReport>,
+) -> Result<Vec<T>, ErrorReport> {
+    Spi::connect_mut(|client| {
+        let rows = client.update(plan(client, query, args)?, None, args).map_err(failed)?;
+        collect(rows, shape)
+    })
+}
+
+fn plan(
+    client: &SpiClient,
+    query: &'static str,
+    args: &[DatumWithOid],
+) -> Result<&'static OwnedPreparedStatement, ErrorReport> {
+    if let Some(plan) = PLANS.with_borrow(|plans| plans.get(query).copied()) {
+        return Ok(plan);
+    }
+    let types: Vec<PgOid> = args.iter().map(|arg| PgOid::from(arg.oid())).collect();
+    let kept = client.prepare(query, &types).map_err(failed)?.keep();
+    let plan: &'static OwnedPreparedStatement = Box::leak(Box::new(kept));
+    PLANS.with_borrow_mut(|plans| plans.insert(query, plan));
+    Ok(plan)
+}
+
+fn collect<T>(
+    rows: SpiTupleTable,
+    mut shape: impl FnMut(Row) -> Result<T, ErrorReport>,
+) -> Result<Vec<T>, ErrorReport> {
+    rows.map(|row| shape(Row(row))).collect()
+}
+
+/// An exact decimal as `numeric`.
+pub fn numeric(decimal: &BigDecimal) -> Result<AnyNumeric, ErrorReport> {
+    AnyNumeric::try_from(decimal.to_plain_string().as_str()).map_err(failed)
+}
+
+pub fn is_read_committed() -> bool {
+    // SAFETY: a plain variable of this process.
+    unsafe { pg_sys::XactIsoLevel == pg_sys::XACT_READ_COMMITTED as i32 }
+}
+
+thread_local! {
+    static GENERATION: Cell<u64> = const { Cell::new(0) };
+}
+
+/// A number that has grown if any table of the database may have changed its definition, or was announced as changed,
+/// since it was read last.
+pub fn generation() -> u64 {
+    if GENERATION.get() == 0 {
+        GENERATION.set(1);
+        // SAFETY: registered once for the life of the process.
+        unsafe { pg_sys::CacheRegisterRelcacheCallback(Some(relation_changed), pg_sys::Datum::from(0)) };
+    }
+    // SAFETY: what taking any lock does as well.
+    unsafe { pg_sys::AcceptInvalidationMessages() };
+    GENERATION.get()
+}
+
+#[pg_guard]
+extern "C-unwind" fn relation_changed(_arg: pg_sys::Datum, _relation: pg_sys::Oid) {
+    GENERATION.set(GENERATION.get() + 1);
+}
+
+/// Grows [`generation`] in this session now, and in all others when this transaction commits.
+pub fn announce_change(trigger: &PgTrigger) -> Result<(), ErrorReport> {
+    let relation = trigger.relid().map_err(failed)?;
+    // SAFETY: the table exists, its trigger is running.
+    unsafe { pg_sys::CacheInvalidateRelcacheByRelid(relation) };
+    Ok(())
+}
+
+/// The row that an INSERT is about to write, as its trigger sees it; columns are numbered as their names were given.
+pub struct NewRow {
+    places: Rc<[usize]>,
+    values: Vec<pg_sys::Datum>,
+    nulls: Vec<bool>,
+}
+
+impl NewRow {
+    /// Takes the row apart, once.
+    pub fn of<I: Iterator<Item = &'static str>>(
+        trigger: &PgTrigger,
+        names: impl FnOnce() -> I,
+    ) -> Result<Self, ErrorReport> {
+        let data = trigger.trigger_data();
+        if trigger.new().is_none() {
+            return Err(failed("the trigger is not one of a row"));
+        }
+        // SAFETY: the server keeps relation and tuple while the trigger runs; the vectors have a place a column.
+        unsafe {
+            let descriptor = (*data.tg_relation).rd_att;
+            let natts = usize::try_from((*descriptor).natts).map_err(failed)?;
+            let (mut values, mut nulls) = (vec![pg_sys::Datum::from(0); natts], vec![true; natts]);
+            pg_sys::heap_deform_tuple(data.tg_trigtuple, descriptor, values.as_mut_ptr(), nulls.as_mut_ptr());
+            Ok(Self { places: places(data.tg_relation, names)?, values, nulls })
+        }
+    }
+
+    fn datum(&self, column: usize) -> Option<pg_sys::Datum> {
+        let place = self.places[column];
+        (!self.nulls[place]).then(|| self.values[place])
+    }
+
+    pub fn is_null(&self, column: usize) -> bool {
+        self.nulls[self.places[column]]
+    }
+
+    /// A `bigint`, 0 for NULL.
+    pub fn number(&self, column: usize) -> i64 {
+        self.datum(column).map_or(0, |datum| datum.value() as i64)
+    }
+
+    /// A `timestamptz` in microseconds since 1970.
+    pub fn instant(&self, column: usize) -> i64 {
+        self.number(column).saturating_add(POSTGRES_EPOCH)
+    }
+
+    pub fn text(&self, column: usize) -> Option<&str> {
+        // SAFETY: the callers name columns of type text.
+        unsafe { <&str>::from_datum(self.datum(column)?, false) }
+    }
+
+    /// The bytes of a text or numeric, none for NULL.
+    pub fn bytes(&self, column: usize) -> &[u8] {
+        let Some(datum) = self.datum(column) else { return &[] };
+        // SAFETY: the callers name columns of a type of variable length; what is not stored plainly is copied.
+        unsafe {
+            let stored: *const pg_sys::varlena = datum.cast_mut_ptr();
+            match varatt_is_1b_e(stored) || varatt_is_4b_c(stored) {
+                true => <&[u8]>::from_datum(datum, false).unwrap_or_default(),
+                false => varlena_to_byte_slice(stored),
+            }
+        }
+    }
+
+    /// Whether a `numeric` is certainly from 0 to below 10^12, read off its header: what every event pays for is this and
+    /// not the writing out of its digits.
+    pub fn is_small_amount(&self, column: usize) -> bool {
+        match self.bytes(column) {
+            // The short form: two bits of form, sign, six bits of scale, seven of signed weight in base 10000.
+            [low, high, ..] => {
+                let header = u16::from_ne_bytes([*low, *high]);
+                header & 0xE000 == 0x8000 && (header & 0x40 != 0 || header & 0x3F < 3)
+            }
+            _ => false,
+        }
+    }
+
+    /// The text of a `numeric`, empty for NULL.
+    pub fn decimal(&self, column: usize) -> String {
+        // SAFETY: the callers name columns of type numeric.
+        let number = self.datum(column).and_then(|datum| unsafe { AnyNumeric::from_datum(datum, false) });
+        number.map(|number| number.to_string()).unwrap_or_default()
+    }
+
+    /// The row with other values in some columns.
+    pub fn with<'a, const N: usize>(
+        &self,
+        trigger: &'a PgTrigger<'a>,
+        changes: [(usize, Option<pg_sys::Datum>); N],
+    ) -> Result<PgHeapTuple<'a, AllocatedByPostgres>, ErrorReport> {
+        let data = trigger.trigger_data();
+        let mut numbers = [0; N];
+        for (number, (column, _)) in numbers.iter_mut().zip(&changes) {
+            *number = i32::try_from(self.places[*column] + 1).map_err(failed)?;
+        }
+        let mut values = changes.map(|(_, value)| value.unwrap_or(pg_sys::Datum::from(0)));
+        let mut nulls = changes.map(|(_, value)| value.is_none());
+        // SAFETY: N columns of this row's descriptor, each with a datum of its type.
+        unsafe {
+            let descriptor = (*data.tg_relation).rd_att;
+            let tuple = pg_sys::heap_modify_tuple_by_cols(
+                data.tg_trigtuple,
+                descriptor,
+                i32::try_from(N).map_err(failed)?,
+                numbers.as_mut_ptr(),
+                values.as_mut_ptr(),
+                nulls.as_mut_ptr(),
+            );
+            Ok(PgHeapTuple::from_heap_tuple(PgTupleDesc::from_pg_unchecked(descriptor), tuple))
+        }
+    }
+}
+
+/// The generation of what is remembered, and where each table has the columns of a [`NewRow`].
+type Places = (u64, HashMap<pg_sys::Oid, Rc<[usize]>>);
+
+thread_local! {
+    static PLACES: RefCell<Places> = RefCell::default();
+}
+
+/// Where a partition has its columns, remembered while no table changes: it need not have them where its parent has.
+///
+/// # Safety
+/// The relation is open.
+unsafe fn places<I: Iterator<Item = &'static str>>(
+    relation: pg_sys::Relation,
+    names: impl FnOnce() -> I,
+) -> Result<Rc<[usize]>, ErrorReport> {
+    // SAFETY: the relation is open.
+    let (generation, oid) = (generation(), unsafe { (*relation).rd_id });
+    let known = PLACES.with_borrow_mut(|(remembered, tables)| {
+        if *remembered != generation {
+            (*remembered, *tables) = (generation, HashMap::new());
+        }
+        tables.get(&oid).cloned()
+    });
+    if let Some(places) = known {
+        return Ok(places);
+    }
+    // SAFETY: the descriptor lives as long as the relation is open.
+    let descriptor = unsafe { PgTupleDesc::from_pg_unchecked((*relation).rd_att) };
+    let place = |name: &str| {
+        let found = descriptor.iter().position(|column| !column.attisdropped && column.name() == name);
+        found.ok_or_else(|| failed(format!("there is no column {name}")))
+    };
+    let places: Rc<[usize]> = names().map(place).collect::<Result<_, _>>()?;
+    PLACES.with_borrow_mut(|(_, tables)| tables.insert(oid, places.clone()));
+    Ok(places)
+}

@@ -1,0 +1,14 @@
+WITH activity AS MATERIALIZED (
+  SELECT date_trunc($4, a.day::timestamp) AS period, sum(a.sessions) AS sessions, sum(a.messages) AS messages
+    FROM llm_usage.session_activity($1, $2, $3) a
+   GROUP BY 1
+), answer AS (
+  SELECT NULL::timestamp AS period, coalesce(sum(a.sessions), 0) AS sessions, coalesce(sum(a.messages), 0) AS messages,
+         llm_usage.session_consumers($1, $2, $3) AS consumers
+    FROM activity a
+  UNION ALL
+  SELECT a.period, a.sessions, a.messages, NULL FROM activity a
+)
+SELECT to_char(a.period, 'YYYY-MM-DD"T"HH24:MI:SS.000"Z"'), a.sessions::text, a.messages::text, a.consumers::text
+  FROM answer a
+ ORDER BY a.period NULLS FIRST

@@ -1,0 +1,99 @@
+//! Scale GenAI Platform, `GET /v4/models/{model_name}/usage-statistics` (seed 004_5d6b33da109cc5b1).
+
+use llm_usage_core::Error;
+use llm_usage_core::calendar::{DAY, chunk_starts, day_count, day_starts, format_instant};
+use llm_usage_core::money::Exact;
+use pgrx::datum::TimestampWithTimeZone;
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+use serde::Serialize;
+
+use crate::pg;
+
+/// The most parts that a range is cut into.
+const MOST_CHUNKS: i32 = 10_000;
+/// The most days of one answer: what is longer is cut by `chunks`.
+const MOST_DAYS: i64 = 100_000;
+
+/// `ModelUsageResponse`; its dates are those of the first and the last point.
+#[derive(Serialize)]
+struct ModelUsage {
+    data: Vec<DataPoint>,
+    start_date: String,
+    end_date: String,
+}
+
+/// `DataPoint`: prompt is all input, summary is the total.
+#[derive(Clone, Serialize)]
+struct DataPoint {
+    date: String,
+    prompt_tokens: Exact,
+    response_tokens: Exact,
+    summary_tokens: Exact,
+}
+
+/// Tokens of one model in `[start_date, end_date)`, cut into parts of equal width or into UTC days.
+#[pg_extern(schema = "llm_usage", stable, parallel_restricted)]
+fn model_usage_statistics(
+    model_name: Option<&str>,
+    start_date: default!(Option<TimestampWithTimeZone>, "NULL"),
+    end_date: default!(Option<TimestampWithTimeZone>, "NULL"),
+    chunks: default!(Option<i32>, "NULL"),
+) -> Result<pg::Json, ErrorReport> {
+    let model_name = pg::required("model_name", model_name)?;
+    let end_date = end_date.unwrap_or_else(pgrx::datum::datetime_support::now);
+    let end = finite("end_date", end_date)?;
+    let start = match start_date {
+        Some(start) => finite("start_date", start)?,
+        None => end.saturating_sub(30 * DAY),
+    };
+    let starts = cut(start, end, chunks.unwrap_or(0)).map_err(|error| pg::report(&error))?;
+    let mut data = empty_points(&starts).map_err(|error| pg::report(&error))?;
+    let instants: Vec<_> = starts.into_iter().map(pg::instant).collect::<Result<_, _>>()?;
+    let args = [model_name.into(), instants.into(), pg::instant(end)?.into()];
+    pg::select(include_str!("model_usage_statistics.sql"), &args, |row| {
+        let part: i32 = row.get(1)?.unwrap_or_default();
+        let point = usize::try_from(part - 1).ok().and_then(|index| data.get_mut(index));
+        if let Some(point) = point {
+            point.prompt_tokens = row.count(2)?;
+            point.response_tokens = row.count(3)?;
+            point.summary_tokens = row.count(4)?;
+        }
+        Ok(())
+    })?;
+    let date = |point: Option<&DataPoint>| point.map(|point| point.date.clone()).unwrap_or_default();
+    let (start_date, end_date) = (date(data.first()), date(data.last()));
+    pg::json(&ModelUsage { data, start_date, end_date })
+}
+
+fn finite(name: &'static str, instant: TimestampWithTimeZone) -> Result<i64, ErrorReport> {
+    pg::finite_micros(instant).ok_or_else(|| pg::report(&Error::Unbounded { name }))
+}
+
+fn cut(start: i64, end: i64, chunks: i32) -> Result<Vec<i64>, Error> {
+    if end <= start {
+        return Err(Error::EmptyRange { start, end });
+    }
+    match u32::try_from(chunks) {
+        Ok(0) => match day_count(start, end) {
+            days if days > MOST_DAYS => Err(Error::TooManyDays { days, most: MOST_DAYS }),
+            _ => Ok(day_starts(start, end)),
+        },
+        Ok(parts) if chunks <= MOST_CHUNKS => Ok(chunk_starts(start, end, parts)),
+        _ => Err(Error::BadChunks { chunks }),
+    }
+}
+
+fn empty_points(starts: &[i64]) -> Result<Vec<DataPoint>, Error> {
+    let zero = Exact::from(0);
+    let point = |start: &i64| {
+        let date = format_instant(*start).ok_or(Error::OutOfCalendar { name: "start_date" })?;
+        Ok(DataPoint {
+            date,
+            prompt_tokens: zero.clone(),
+            response_tokens: zero.clone(),
+            summary_tokens: zero.clone(),
+        })
+    };
+    starts.iter().map(point).collect()
+}
