@@ -1,0 +1,86 @@
+-- Which price holds, and what follows from it.
+SET TimeZone = 'UTC';
+SET DateStyle = 'ISO';
+\set SHOW_CONTEXT never
+INSERT INTO llm_usage.model_prices (vendor, model, currency, valid_from, input_per_token, output_per_token, cache_read_per_token, cache_write_per_token)
+VALUES ('acme', 'rocket', 'USD', '2025-01-01Z', 0.000001, 0.000002, 0.0000001, 0.00000125),
+       ('acme', 'rocket', 'EUR', '2025-06-01Z', 0.000003, 0.000004, NULL, NULL),
+       ('acme', 'free', 'USD', '-infinity', 0, 0, 0, 0);
+-- By the event's time; before the first date no price is known.
+SELECT cost, currency FROM llm_usage.record_usage('rocket', vendor => 'acme', prompt_tokens => 7, occurred_at => '2024-12-31 23:59:59.999999Z');
+SELECT cost, currency FROM llm_usage.record_usage('rocket', vendor => 'acme', prompt_tokens => 7, occurred_at => '2025-01-01Z');
+SELECT cost, currency FROM llm_usage.record_usage('rocket', vendor => 'acme', prompt_tokens => 7, occurred_at => '2025-05-31 23:59:59.999999Z');
+SELECT cost, currency FROM llm_usage.record_usage('rocket', vendor => 'acme', prompt_tokens => 7, occurred_at => '2025-06-01Z');
+-- Each kind at its price: 10 + 100 * 0.1 + 20 * 1.25 + 5 * 2 millionths; reasoning is in the completion.
+SELECT cost, currency FROM llm_usage.record_usage('rocket', vendor => 'acme', prompt_tokens => 10, cache_read_tokens => 100,
+  cache_write_tokens => 20, completion_tokens => 5, reasoning_tokens => 4, occurred_at => '2025-02-01Z');
+-- A kind without a price leaves the event unpriced; free is a price.
+SELECT cost, currency FROM llm_usage.record_usage('rocket', vendor => 'acme', cache_read_tokens => 1, occurred_at => '2025-07-01Z');
+SELECT cost, currency FROM llm_usage.record_usage('free', prompt_tokens => 1000);
+-- Whoever gives a cost keeps it.
+SELECT cost, currency FROM llm_usage.record_usage('rocket', vendor => 'acme', prompt_tokens => 7, cost => 12.345678901234567890, currency => 'CHF');
+SELECT cost, currency FROM llm_usage.record_usage('rocket', vendor => 'acme', prompt_tokens => 7, cost => 0);
+-- A bare name means its only vendor, and no vendor where there are several and none is the default.
+SELECT cost FROM llm_usage.record_usage('rocket', prompt_tokens => 7, occurred_at => '2025-01-01Z');
+SELECT cost FROM llm_usage.record_usage('acme/rocket', prompt_tokens => 7, occurred_at => '2025-01-01Z');
+SELECT cost FROM llm_usage.record_usage('other/rocket', prompt_tokens => 7, occurred_at => '2025-01-01Z');
+INSERT INTO llm_usage.model_prices (vendor, model, valid_from, input_per_token) VALUES ('other', 'rocket', '2025-01-01Z', 1);
+SELECT cost FROM llm_usage.record_usage('rocket', prompt_tokens => 7, occurred_at => '2025-01-01Z');
+-- INSERT and COPY price in the same way.
+INSERT INTO llm_usage.usage_events (vendor, model, occurred_at, prompt_tokens) VALUES ('acme', 'rocket', '2025-01-01Z', 7) RETURNING cost, currency, priced;
+COPY llm_usage.usage_events (vendor, model, occurred_at, prompt_tokens, app_id) FROM stdin;
+acme	rocket	2025-06-01 00:00:00Z	7	30
+acme	jet	2025-06-01 00:00:00Z	7	30
+\.
+SELECT model, cost, currency, priced FROM llm_usage.usage_events WHERE app_id = 30 ORDER BY id;
+-- A changed price is seen by a session that has priced before, also in the same transaction, and a rollback too.
+BEGIN;
+INSERT INTO llm_usage.model_prices (vendor, model, valid_from, input_per_token) VALUES ('acme', 'jet', '2020-01-01Z', 5);
+SELECT cost FROM llm_usage.record_usage('jet', vendor => 'acme', prompt_tokens => 1);
+ROLLBACK;
+SELECT cost FROM llm_usage.record_usage('jet', vendor => 'acme', prompt_tokens => 1);
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+INSERT INTO llm_usage.model_prices (vendor, model, valid_from, input_per_token) VALUES ('acme', 'jet', '2020-01-01Z', 6);
+SELECT cost FROM llm_usage.record_usage('jet', vendor => 'acme', prompt_tokens => 1);
+COMMIT;
+SELECT cost FROM llm_usage.record_usage('jet', vendor => 'acme', prompt_tokens => 1);
+-- Prices that are none.
+\set VERBOSITY terse
+INSERT INTO llm_usage.model_prices (vendor, model, input_per_token) VALUES ('acme', 'bad', -1);
+INSERT INTO llm_usage.model_prices (vendor, model, input_per_token) VALUES ('acme', 'bad', 'NaN');
+INSERT INTO llm_usage.model_prices (vendor, model, input_per_token, currency) VALUES ('acme', 'bad', 1, 'dollars');
+\set VERBOSITY default
+-- Unpriced models are listed with their requests.
+SELECT vendor, model, requests FROM llm_usage.unpriced_models WHERE model IN ('rocket', 'jet', 'other/rocket') ORDER BY model COLLATE "C", vendor;
+
+-- The catalogue: the first import has always held, the same again changes nothing, a change is a new row.
+CREATE TEMP TABLE catalog (doc jsonb);
+INSERT INTO catalog VALUES ('{"sample_spec": {"input_cost_per_token": 0},
+  "gemini/orbit": {"litellm_provider": "gemini", "mode": "chat", "input_cost_per_token": 1.25e-06, "output_cost_per_token": 0.00001,
+    "input_cost_per_token_above_200k_tokens": 2.5e-06, "input_cost_per_token_batches": 6.25e-07, "output_cost_per_token_batches": 5e-06},
+  "painter": {"litellm_provider": "openai", "mode": "image_generation", "output_cost_per_image": 0.04},
+  "broken": {"litellm_provider": "openai", "input_cost_per_token": "much"}}');
+SELECT llm_usage.import_prices(doc) FROM catalog;
+SELECT llm_usage.import_prices(doc) FROM catalog;
+SELECT service_tier, above_tokens, valid_from, input_per_token, output_per_token, source, is_default FROM llm_usage.model_prices WHERE model = 'orbit' ORDER BY 1, 2, 3;
+SELECT cost FROM llm_usage.record_usage('orbit', vendor => 'gemini', prompt_tokens => 200000, completion_tokens => 1, occurred_at => '2020-01-01');
+SELECT cost FROM llm_usage.record_usage('gemini/orbit', prompt_tokens => 200001, completion_tokens => 1, occurred_at => '2020-01-01');
+SELECT cost FROM llm_usage.record_usage('orbit', service_tier => 'batch', prompt_tokens => 200001, completion_tokens => 1, occurred_at => '2020-01-01');
+SELECT cost FROM llm_usage.record_usage('orbit', service_tier => 'priority', prompt_tokens => 1, occurred_at => '2020-01-01');
+UPDATE catalog SET doc = jsonb_set(doc, '{gemini/orbit,input_cost_per_token}', '0.000002') #- '{gemini/orbit,input_cost_per_token_above_200k_tokens}';
+SELECT llm_usage.import_prices(doc) FROM catalog;
+SELECT llm_usage.import_prices(doc) FROM catalog;
+SELECT service_tier, above_tokens, isfinite(valid_from) AS is_new, input_per_token FROM llm_usage.model_prices WHERE model = 'orbit' ORDER BY 1, 2, 3;
+SELECT cost FROM llm_usage.record_usage('orbit', prompt_tokens => 300000, occurred_at => '2020-01-01');
+SELECT cost FROM llm_usage.record_usage('orbit', prompt_tokens => 300000);
+-- Your own price wins over the list, and an import does not touch it.
+INSERT INTO llm_usage.model_prices (vendor, model, valid_from, input_per_token) VALUES ('gemini', 'orbit', '2020-01-01', 0.000001);
+SELECT cost FROM llm_usage.record_usage('orbit', prompt_tokens => 300000);
+UPDATE catalog SET doc = jsonb_set(doc, '{gemini/orbit,input_cost_per_token}', '0.000009');
+SELECT llm_usage.import_prices(doc) FROM catalog;
+SELECT cost FROM llm_usage.record_usage('orbit', prompt_tokens => 300000);
+-- History stays: another price for the same instant is refused.
+SELECT llm_usage.import_prices('{"v/m": {"litellm_provider": "v", "input_cost_per_token": 1}}', '2025-01-01');
+SELECT llm_usage.import_prices('{"v/m": {"litellm_provider": "v", "input_cost_per_token": 2}}', '2025-01-01');
+SELECT llm_usage.import_prices('{"v/m": {"litellm_provider": "v", "input_cost_per_token": 2}}', '2025-02-01');
+SELECT valid_from, input_per_token FROM llm_usage.model_prices WHERE (vendor, model) = ('v', 'm') ORDER BY 1;

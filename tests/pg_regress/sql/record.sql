@@ -1,0 +1,30 @@
+-- Batches, responses, and what they return.
+SET TimeZone = 'UTC';
+SET DateStyle = 'ISO';
+\set SHOW_CONTEXT never
+SELECT r -> 'recorded' AS recorded, r -> 'errors' AS errors FROM llm_usage.record_usage_batch('[
+  {"model": "gpt-4.1", "app_id": 50, "prompt_tokens": 100, "completion_tokens": 50, "occurred_at": "2025-06-01T12:00:00+02:00"},
+  {"model": "gpt-4.1", "app_id": 50, "prompt_tokens": -1},
+  {"model": "gpt-4.1", "app_id": 50, "cost": "0.10000000000000000001", "occurred_at": "2025-06-01"},
+  7, {"app_id": 50}, {"model": "gpt-4.1", "occured_at": "2025-06-01"}, {"model": "gpt-4.1", "occurred_at": "01.06.2025"}]') r;
+SELECT occurred_at, prompt_tokens, cost, currency, priced FROM llm_usage.usage_events WHERE app_id = 50 ORDER BY id;
+SELECT llm_usage.record_usage_batch('[]');
+-- Without an offset an instant is UTC, whatever the session's time zone.
+SET TimeZone = 'Asia/Kathmandu';
+SELECT r ->> 'recorded' AS recorded FROM llm_usage.record_usage_batch('[{"model": "m", "app_id": 51, "occurred_at": "2025-06-01 00:00", "cost": 0}]') r;
+SELECT status FROM llm_usage.record_usage('m', app_id => 51, occurred_at => '1900-01-01 00:00:00Z', cost => 0);
+RESET TimeZone;
+SELECT occurred_at FROM llm_usage.usage_events WHERE app_id = 51 ORDER BY id;
+-- Providers' responses: kinds disjoint, parts in their whole, each at its price.
+CREATE FUNCTION pg_temp.record(app bigint, provider text, response jsonb) RETURNS TABLE (vendor text, model text, request_id text, prompt bigint, cache_read bigint, cache_write bigint, write_1h bigint, completion bigint, reasoning bigint, cost numeric) AS $$
+  SELECT * FROM llm_usage.record_response($2, $3, app_id => $1, occurred_at => '2026-01-01Z');
+  SELECT vendor, model, request_id, prompt_tokens, cache_read_tokens, cache_write_tokens, cache_write_1h_tokens, completion_tokens, reasoning_tokens, cost FROM llm_usage.usage_events WHERE app_id = $1;
+$$ LANGUAGE sql;
+SELECT * FROM pg_temp.record(52, 'openai', '{"id": "chatcmpl-1", "object": "chat.completion", "model": "gpt-4.1-2025-04-14", "service_tier": "default", "usage": {"prompt_tokens": 2006, "completion_tokens": 300, "total_tokens": 2306, "prompt_tokens_details": {"cached_tokens": 1920, "audio_tokens": 0}, "completion_tokens_details": {"reasoning_tokens": 0}}}');
+SELECT * FROM pg_temp.record(53, 'OpenAI', '{"id": "resp_1", "object": "response", "model": "o4-mini-2025-04-16", "usage": {"input_tokens": 328, "input_tokens_details": {"cached_tokens": 0}, "output_tokens": 1610, "output_tokens_details": {"reasoning_tokens": 1344}, "total_tokens": 1938}}');
+SELECT * FROM pg_temp.record(54, 'anthropic', '{"id": "msg_1", "type": "message", "model": "claude-sonnet-4-20250514", "usage": {"input_tokens": 4, "cache_read_input_tokens": 1163, "cache_creation_input_tokens": 3268, "cache_creation": {"ephemeral_5m_input_tokens": 9, "ephemeral_1h_input_tokens": 3259}, "output_tokens": 101, "service_tier": "standard"}}');
+SELECT * FROM pg_temp.record(55, 'gemini', '{"responseId": "r1", "modelVersion": "gemini-2.5-flash", "usageMetadata": {"promptTokenCount": 1107, "cachedContentTokenCount": 1081, "candidatesTokenCount": 21, "thoughtsTokenCount": 41, "toolUsePromptTokenCount": 1171, "totalTokenCount": 2340}}');
+-- What the caller knows better is laid over the response; null inside attrs stays.
+SELECT status, cost, currency FROM llm_usage.record_response('openai', '{"model": "gpt-4.1", "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}}',
+  app_id => 56, user_id => 5, model => 'mine', request_id => 'q', cost => 3, currency => 'EUR', attrs => '{"team": null}');
+SELECT model, request_id, user_id, attrs, prompt_tokens, cost, currency FROM llm_usage.usage_events WHERE app_id = 56;
