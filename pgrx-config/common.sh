@@ -16,9 +16,19 @@ else
   as_postgres() { "$@"; }
 fi
 
+# Whether any user can enter a directory, or the nearest one above that is there.
+anyone_enters() (
+  directory=$1
+  while [ "$directory" != / ]; do
+    case $(stat -c %A "$directory" 2>/dev/null || echo dx) in d*[xt]) ;; *) return 1 ;; esac
+    directory=$(dirname "$directory")
+  done
+)
+
 # Everything that runs lives under target/, unless the server's user cannot get there (a clone below /root).
-if [ "$(id -u)" != 0 ] || ! id postgres >/dev/null 2>&1 || as_postgres test -x "$root"; then
-  work=${CARGO_TARGET_DIR:-$root/target}/pg$major
+target=${CARGO_TARGET_DIR:-$root/target}
+if [ "$(id -u)" != 0 ] || anyone_enters "$target"; then
+  work=$target/pg$major
 else
   work=/var/tmp/llm_usage-$(printf %s "$root" | cksum | cut -d' ' -f1)/pg$major
 fi

@@ -94,6 +94,6 @@ mod tests {
         assert_eq!(uncached(7, 163, 1, Some(8)), Ok(7), "not in the total");
         assert_eq!(uncached(7, 163, 1, None), Ok(7), "no total");
         let error = uncached(7, 163, 1, Some(99)).unwrap_err();
-        assert!(error.message().contains("163") && error.detail().unwrap().contains("99"));
+        assert!(error.message().contains("163") && error.detail().contains("99"));
     }
 }

@@ -256,7 +256,7 @@ mod tests {
     fn no_usage_is_an_error_that_says_how_to_get_it() {
         let stream = parse("openai", &json!([{"id": "c1", "choices": []}])).unwrap_err();
         assert!(stream.hint().contains("stream_options.include_usage"));
-        assert!(stream.detail().unwrap().contains("usage.prompt_tokens"));
+        assert!(stream.detail().contains("usage.prompt_tokens"));
         let message = json!({"type": "message", "usage": {"input_tokens": 5, "output_tokens": 5}});
         assert!(parse("openai", &message).is_err(), "another provider's shape");
         let total = json!({"usage": {"prompt_tokens": null, "total_tokens": 5}});
