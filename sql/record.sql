@@ -73,7 +73,7 @@ CREATE FUNCTION llm_usage.record_usage_batch(events jsonb, all_or_nothing boolea
   LANGUAGE sql
   BEGIN ATOMIC
     WITH checked AS MATERIALIZED (
-      SELECT llm_usage._checked_batch(events::text, coalesce(all_or_nothing, false)) AS batch
+      SELECT llm_usage._checked_batch(events::text, all_or_nothing) AS batch
     ), recorded AS MATERIALIZED (
       SELECT r.id FROM checked c, llm_usage._record((c.batch -> 'events')::jsonb) r
     )

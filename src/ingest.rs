@@ -39,7 +39,7 @@ struct BatchError {
 
 /// The events of `record_usage_batch`, checked one by one.
 #[pg_extern(schema = "llm_usage", immutable, parallel_safe, requires = ["schema"])]
-fn _checked_batch(events: Option<&str>, all_or_nothing: bool) -> Result<pg::Json, ErrorReport> {
+fn _checked_batch(events: Option<&str>, all_or_nothing: Option<bool>) -> Result<pg::Json, ErrorReport> {
     let elements = match parsed(pg::required("events", events)?, "a batch")? {
         Value::Array(elements) => elements,
         other => {
@@ -54,7 +54,7 @@ fn _checked_batch(events: Option<&str>, all_or_nothing: bool) -> Result<pg::Json
     for (index, element) in elements.into_iter().enumerate() {
         match event::USAGE_EVENTS.check(element) {
             Ok(row) => batch.events.push(row),
-            Err(problem) if all_or_nothing => {
+            Err(problem) if all_or_nothing == Some(true) => {
                 let problem = Box::new(problem);
                 return Err(pg::report(&Error::BatchElement { index, problem }));
             }

@@ -118,9 +118,9 @@ pub fn chunk_starts(start: i64, end: i64, chunks: u32) -> Vec<i64> {
 
 /// The starts of the UTC days of `[start, end)`: the first at `start` itself, the others at midnight.
 pub fn day_starts(start: i64, end: i64) -> Vec<i64> {
-    let midnight = start.div_euclid(DAY).saturating_add(1).saturating_mul(DAY);
-    let others = (0..).map(|day| midnight + day * DAY);
-    std::iter::once(start).chain(others.take_while(|&at| at < end)).collect()
+    let first_midnight = start.div_euclid(DAY).checked_add(1).and_then(|day| day.checked_mul(DAY));
+    let midnights = std::iter::successors(first_midnight, |midnight| midnight.checked_add(DAY));
+    std::iter::once(start).chain(midnights.take_while(|&at| at < end)).collect()
 }
 
 /// How many points [`day_starts`] would give.
@@ -206,6 +206,7 @@ mod tests {
         assert_eq!(days, [JUNE + 5, JUNE + DAY, JUNE + 2 * DAY]);
         assert_eq!(day_starts(JUNE, JUNE + DAY), [JUNE]);
         assert_eq!(day_starts(-5, 5), [-5, 0]);
+        assert_eq!(day_starts(i64::MAX - 1, i64::MAX), [i64::MAX - 1]);
     }
 
     proptest! {

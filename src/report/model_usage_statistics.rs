@@ -1,7 +1,7 @@
 //! Scale GenAI Platform, `GET /v4/models/{model_name}/usage-statistics` (seed 004_5d6b33da109cc5b1).
 
 use llm_usage_core::Error;
-use llm_usage_core::calendar::{DAY, chunk_starts, day_count, day_starts, format_instant};
+use llm_usage_core::calendar::{DAY, END, FIRST, chunk_starts, day_count, day_starts, format_instant};
 use llm_usage_core::money::Exact;
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys::panic::ErrorReport;
@@ -45,7 +45,7 @@ fn model_usage_statistics(
     let end = finite("end_date", end_date)?;
     let start = match start_date {
         Some(start) => finite("start_date", start)?,
-        None => end.saturating_sub(30 * DAY),
+        None => (end - 30 * DAY).max(FIRST),
     };
     let starts = cut(start, end, chunks.unwrap_or(0)).map_err(|error| pg::report(&error))?;
     let mut data = empty_points(&starts).map_err(|error| pg::report(&error))?;
@@ -67,7 +67,12 @@ fn model_usage_statistics(
 }
 
 fn finite(name: &'static str, instant: TimestampWithTimeZone) -> Result<i64, ErrorReport> {
-    pg::finite_micros(instant).ok_or_else(|| pg::report(&Error::Unbounded { name }))
+    match pg::finite_micros(instant) {
+        None => Err(pg::report(&Error::Unbounded { name })),
+        // The end of the last day is no instant of an event, and still a bound.
+        Some(micros) if (FIRST..=END).contains(&micros) => Ok(micros),
+        Some(_) => Err(pg::report(&Error::OutOfCalendar { name })),
+    }
 }
 
 fn cut(start: i64, end: i64, chunks: i32) -> Result<Vec<i64>, Error> {

@@ -31,6 +31,8 @@ SELECT llm_usage.model_usage_statistics('m', '2025-06-01', 'infinity');
 SELECT llm_usage.model_usage_statistics('m', '1000-01-01', '2025-06-01');
 SELECT llm_usage.model_usage_statistics('m', '0044-03-15 BC', '2025-06-01', 2);
 \echo :LAST_ERROR_SQLSTATE
+SELECT llm_usage.model_usage_statistics('m', NULL, '294276-12-31 23:59:59.999999Z', 0);
+SELECT json_array_length(llm_usage.model_usage_statistics('m', '9999-12-31Z', '10000-01-01Z') -> 'data') AS days;
 SELECT llm_usage.record_usage(NULL);
 \echo :LAST_ERROR_SQLSTATE
 SELECT llm_usage.record_usage('');
