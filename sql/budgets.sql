@@ -46,38 +46,45 @@ CREATE FUNCTION llm_usage.budget_activity(today date, from_day date, to_day date
                  total_cost numeric, total_tokens numeric, user_id bigint, user_email text)
   LANGUAGE sql STABLE PARALLEL SAFE
   BEGIN ATOMIC
-    WITH activity AS (
+    WITH budgeted AS MATERIALIZED (
+      SELECT b.entity_type, b.entity_id, b.amount, b.currency, b.start_date,
+             llm_usage._period_start(b.start_date, today) AS period_start,
+             llm_usage._period_end(b.start_date, today) AS period_end
+        FROM llm_usage.budgets b
+    ), unbudgeted AS MATERIALIZED (
+      SELECT llm_usage._default_currency() AS currency,
+             llm_usage._period_start(NULL, today) AS period_start, llm_usage._period_end(NULL, today) AS period_end
+    ), activity AS (
       -- A period of any anchor lies within a month of today.
-      SELECT a.*, true AS of_period
-        FROM llm_usage.app_activity(NULL, llm_usage._first_instant(today - 31), llm_usage._first_instant(today + 32)) a
+      SELECT a.*, true AS is_present
+        FROM llm_usage.entity_activity(llm_usage._first_instant(today - 31), llm_usage._first_instant(today + 32)) a
       UNION ALL
       SELECT a.*, false
-        FROM llm_usage.app_activity(NULL, llm_usage._first_instant(from_day), llm_usage._first_instant(to_day)) a
-    ), entity_activity AS (
-      SELECT 'App' AS entity_type, a.app_id AS entity_id, a.* FROM activity a WHERE a.app_id <> 0
-      UNION ALL
-      SELECT 'LLM', a.llm_id, a.* FROM activity a WHERE a.llm_id <> 0
+        FROM llm_usage.entity_activity(llm_usage._first_instant(from_day), llm_usage._first_instant(to_day)) a
     ), entity AS (
-      SELECT entity_type, entity_id, b.amount, coalesce(b.currency, llm_usage._default_currency()) AS currency,
-             b.start_date, a.day, a.currency AS paid_in, a.cost, a.total_tokens, a.unpriced_requests, a.of_period,
-             a.of_period AND a.day >= llm_usage._period_start(b.start_date, today)
-                         AND a.day < llm_usage._period_end(b.start_date, today) AS in_period
-        FROM entity_activity a
-        FULL JOIN llm_usage.budgets b USING (entity_type, entity_id)
+      SELECT entity_type, entity_id, b.amount, coalesce(b.currency, u.currency) AS currency, b.start_date,
+             coalesce(b.period_start, u.period_start) AS period_start, coalesce(b.period_end, u.period_end) AS period_end,
+             a.day, a.currency AS paid_in, a.cost, a.total_tokens, a.unpriced_requests, a.is_present
+        FROM activity a
+        FULL JOIN budgeted b USING (entity_type, entity_id)
+       CROSS JOIN unbudgeted u
     ), spending AS (
-      SELECT e.entity_type, e.entity_id, e.amount, e.currency, e.start_date,
-             sum(e.cost) FILTER (WHERE e.in_period AND e.paid_in = e.currency) AS spent,
-             sum(e.unpriced_requests) FILTER (WHERE e.in_period) AS unpriced_requests,
-             sum(e.cost) FILTER (WHERE NOT e.of_period AND e.paid_in = e.currency) AS total_cost,
-             sum(e.total_tokens) FILTER (WHERE NOT e.of_period) AS total_tokens
+      SELECT e.entity_type, e.entity_id, e.amount, e.currency, e.start_date, e.period_start, e.period_end,
+             sum(e.cost) FILTER (WHERE e.is_present AND e.day >= e.period_start AND e.day < e.period_end
+                                   AND e.paid_in = e.currency) AS spent,
+             sum(e.unpriced_requests) FILTER (WHERE e.is_present AND e.day >= e.period_start
+                                                AND e.day < e.period_end) AS unpriced_requests,
+             sum(e.cost) FILTER (WHERE NOT e.is_present AND e.paid_in = e.currency) AS total_cost,
+             sum(e.total_tokens) FILTER (WHERE NOT e.is_present) AS total_tokens
         FROM entity e
-       GROUP BY e.entity_type, e.entity_id, e.amount, e.currency, e.start_date
-      HAVING e.amount IS NOT NULL OR bool_or(e.in_period OR NOT e.of_period)
+       GROUP BY e.entity_type, e.entity_id, e.amount, e.currency, e.start_date, e.period_start, e.period_end
+      HAVING e.amount IS NOT NULL
+          OR bool_or(NOT e.is_present OR e.day >= e.period_start AND e.day < e.period_end)
     )
     SELECT s.entity_type, s.entity_id,
            coalesce(CASE s.entity_type WHEN 'App' THEN app.name ELSE llm.name END, s.entity_type || ' ' || s.entity_id),
            s.amount, s.currency, s.start_date,
-           llm_usage._period_start(s.start_date, today), llm_usage._period_end(s.start_date, today),
+           s.period_start, s.period_end,
            coalesce(s.spent, 0), coalesce(s.unpriced_requests, 0)::bigint,
            coalesce(s.total_cost, 0), coalesce(s.total_tokens, 0),
            coalesce(app.owner_id, 0), owner.email

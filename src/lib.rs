@@ -34,7 +34,8 @@ extension_sql_file!("../sql/rollups/by_model.sql", name = "by_model", requires =
 extension_sql_file!("../sql/rollups/by_user.sql", name = "by_user", requires = ["by_model"]);
 extension_sql_file!("../sql/rollups/by_rule.sql", name = "by_rule", requires = ["by_user"]);
 extension_sql_file!("../sql/rollups/by_session.sql", name = "by_session", requires = ["by_rule"]);
-extension_sql_file!("../sql/budgets.sql", name = "budgets", requires = ["by_session"]);
+extension_sql_file!("../sql/rollups/by_entity.sql", name = "by_entity", requires = ["by_session"]);
+extension_sql_file!("../sql/budgets.sql", name = "budgets", requires = ["by_entity"]);
 extension_sql_file!("../sql/views.sql", name = "views", requires = ["budgets"]);
 extension_sql_file!(
     "../sql/record.sql",
@@ -46,7 +47,7 @@ extension_sql_file!(
     name = "import_prices",
     requires = ["record", ingest::_read_catalog]
 );
-extension_sql_file!("../sql/comments.sql", name = "comments", finalize);
+extension_sql_file!("../sql/reports.sql", name = "reports", finalize);
 
 /// Runs when the library is loaded, by the postmaster or by the first function a session calls.
 #[pg_guard]
