@@ -1,5 +1,4 @@
--- Makes the partition of one month and moves what the default partition holds of it. Returns the rows moved, NULL if the
--- month has its partition already.
+-- Makes the partition of one month and moves what the default partition holds of it; returns the rows moved. Both are locked.
 CREATE FUNCTION llm_usage._make_month(ledger text, time_column text, month date) RETURNS bigint
   LANGUAGE plpgsql
   SET search_path = pg_catalog, pg_temp
@@ -10,10 +9,6 @@ DECLARE
   to_at   timestamptz := (month + interval '1 month') AT TIME ZONE 'UTC';
   moved   bigint;
 BEGIN
-  IF to_regclass(format('llm_usage.%I', part)) IS NOT NULL THEN
-    RETURN NULL;
-  END IF;
-  EXECUTE format('LOCK TABLE llm_usage.%I IN ACCESS EXCLUSIVE MODE', ledger || '_default');
   EXECUTE format('CREATE TABLE llm_usage.%I (LIKE llm_usage.%I INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING STORAGE)', part, ledger);
   PERFORM set_config('llm_usage._moving', 'on', true);
   EXECUTE format(
@@ -27,16 +22,53 @@ BEGIN
   RETURN moved;
 END $$;
 
+-- The months that a ledger should have a partition for and has not.
+CREATE FUNCTION llm_usage._missing_months(ledger text, time_column text, months_ahead integer) RETURNS SETOF date
+  LANGUAGE plpgsql STABLE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  RETURN QUERY EXECUTE format(
+    'SELECT m.month
+       FROM (SELECT (date_trunc(''month'', now() AT TIME ZONE ''UTC'') + make_interval(months => n))::date AS month
+               FROM generate_series(0, $1) n
+             UNION
+             SELECT date_trunc(''month'', d.%I AT TIME ZONE ''UTC'')::date FROM llm_usage.%I d) m
+      WHERE to_regclass(''llm_usage.'' || $2 || to_char(m.month::timestamp, ''_YYYY_MM'')) IS NULL
+      ORDER BY 1', time_column, ledger || '_default') USING months_ahead, ledger;
+END $$;
+
+-- Locks a ledger against writers; false if it is not free now, and who is patient tries for some seconds. No writer may be on
+-- its way into the default partition when its month is made: it would be refused there. Who waits here makes new writers
+-- wait behind it, so it waits for a moment only, and for less than it takes to find a deadlock.
+CREATE FUNCTION llm_usage._lock_ledger(ledger text, patient boolean) RETURNS boolean
+  LANGUAGE plpgsql
+  SET lock_timeout = '400ms'
+AS $$
+DECLARE
+  nowait text := CASE WHEN patient THEN '' ELSE ' NOWAIT' END;
+BEGIN
+  FOR attempt IN 1 .. CASE WHEN patient THEN 15 ELSE 1 END LOOP
+    BEGIN
+      EXECUTE pg_catalog.format('LOCK TABLE llm_usage.%I IN SHARE ROW EXCLUSIVE MODE', ledger) || nowait;
+      EXECUTE pg_catalog.format('LOCK TABLE llm_usage.%I IN ACCESS EXCLUSIVE MODE', ledger || '_default') || nowait;
+      RETURN true;
+    EXCEPTION WHEN lock_not_available THEN
+      PERFORM pg_catalog.pg_sleep(CASE WHEN patient THEN 0.1 ELSE 0 END);
+    END;
+  END LOOP;
+  RETURN false;
+END $$;
+
 CREATE FUNCTION llm_usage.maintain(months_ahead integer DEFAULT 3)
   RETURNS TABLE (ledger text, month date, moved bigint)
   LANGUAGE plpgsql
   SET search_path = pg_catalog, pg_temp
-  SET lock_timeout = '5s'
   SET datestyle = 'ISO'
 AS $$
 DECLARE
-  this_month date := date_trunc('month', now() AT TIME ZONE 'UTC')::date;
   time_column text;
+  holds_lock  boolean := false;
 BEGIN
   months_ahead := coalesce(months_ahead, 3);
   IF months_ahead NOT BETWEEN 0 AND 120 THEN
@@ -46,19 +78,25 @@ BEGIN
             HINT = 'Use maintain(3).';
   END IF;
   FOR ledger, time_column IN VALUES ('messages', 'sent_at'), ('sessions', 'started_at'), ('usage_events', 'occurred_at') LOOP
-    -- Only maintenance takes this lock: a second one waits here and then finds everything done.
-    EXECUTE format('LOCK TABLE llm_usage.%I IN SHARE UPDATE EXCLUSIVE MODE', ledger);
-    FOR month IN EXECUTE format(
-      'SELECT m::date FROM generate_series($1::timestamp, $1 + make_interval(months => $2), interval ''1 month'') m
-        UNION SELECT date_trunc(''month'', %I AT TIME ZONE ''UTC'')::date FROM llm_usage.%I ORDER BY 1',
-      time_column, ledger || '_default') USING this_month, months_ahead
-    LOOP
-      moved := llm_usage._make_month(ledger, time_column, month);
-      IF moved IS NOT NULL THEN
-        RETURN NEXT;
+    CONTINUE WHEN NOT EXISTS (SELECT FROM llm_usage._missing_months(ledger, time_column, months_ahead));
+    -- Who holds one ledger must not wait for another: a writer may hold that one and wait for this.
+    IF NOT llm_usage._lock_ledger(ledger, NOT holds_lock) THEN
+      IF NOT holds_lock THEN
+        RAISE EXCEPTION 'llm_usage.% is in use: its partitions could not be made', ledger
+          USING ERRCODE = 'lock_not_available',
+                DETAIL = 'A transaction that has written to it, or reads its default partition, did not end within seconds.',
+                HINT = 'Run maintain() again. Nothing is lost meanwhile; pg_stat_activity shows who is idle in a transaction.';
       END IF;
+      RAISE NOTICE 'llm_usage.% is in use: run maintain() again', ledger;
+      CONTINUE;
+    END IF;
+    holds_lock := true;
+    -- Looked up again: what another session made before the lock was free is there now.
+    FOR month IN SELECT m FROM llm_usage._missing_months(ledger, time_column, months_ahead) m LOOP
+      moved := llm_usage._make_month(ledger, time_column, month);
+      RETURN NEXT;
     END LOOP;
   END LOOP;
 END $$;
 COMMENT ON FUNCTION llm_usage.maintain(integer) IS
-  'Makes the monthly partitions (UTC) of this month and of months_ahead more (default 3, 0 to 120), and moves what the default partitions hold to the months it belongs to. Returns each partition made: its ledger, the first day of its month, and the rows moved. Run it daily; until it runs nothing is lost. Errors: 22023 for months_ahead out of bounds; 55P03 when writers hold it up for 5 seconds: try again.';
+  'Makes the monthly partitions (UTC) of this month and of months_ahead more (default 3, 0 to 120), and moves what the default partitions hold to the months it belongs to. Returns each partition made: its ledger, the first day of its month, and the rows moved. Run it daily; until it runs nothing is lost, and answers are the same before, during and after. Writers wait while rows are moved. A NOTICE says when a ledger was left out, being in use: run it again. Errors: 22023 for months_ahead out of bounds; 55P03 when a transaction holds it up for seconds: run it again.';

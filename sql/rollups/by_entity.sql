@@ -8,7 +8,7 @@ CREATE FUNCTION llm_usage.entity_activity(from_time timestamptz DEFAULT NULL, to
            count(*) FILTER (WHERE e.corrects IS NULL AND e.cost IS NULL),
            sum(e.prompt_tokens + e.cache_read_tokens + e.cache_write_tokens + e.completion_tokens),
            coalesce(sum(e.cost), 0)
-      FROM llm_usage.usage_events e
+      FROM llm_usage._usage_events e
      WHERE e.app_id <> 0
        AND e.occurred_at >= coalesce(from_time, '-infinity')
        AND e.occurred_at < coalesce(to_time, 'infinity')
@@ -19,7 +19,7 @@ CREATE FUNCTION llm_usage.entity_activity(from_time timestamptz DEFAULT NULL, to
            count(*) FILTER (WHERE e.corrects IS NULL AND e.cost IS NULL),
            sum(e.prompt_tokens + e.cache_read_tokens + e.cache_write_tokens + e.completion_tokens),
            coalesce(sum(e.cost), 0)
-      FROM llm_usage.usage_events e
+      FROM llm_usage._usage_events e
      WHERE e.llm_id <> 0
        AND e.occurred_at >= coalesce(from_time, '-infinity')
        AND e.occurred_at < coalesce(to_time, 'infinity')

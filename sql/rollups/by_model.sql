@@ -11,7 +11,7 @@ CREATE FUNCTION llm_usage.model_activity(
            sum(e.completion_tokens),
            sum(e.prompt_tokens + e.cache_read_tokens + e.cache_write_tokens + e.completion_tokens),
            coalesce(sum(e.cost), 0)
-      FROM llm_usage.usage_events e
+      FROM llm_usage._usage_events e
      WHERE (for_model IS NULL OR e.model = for_model)
        AND e.occurred_at >= coalesce(from_time, '-infinity')
        AND e.occurred_at < coalesce(to_time, 'infinity')
@@ -28,7 +28,7 @@ CREATE FUNCTION llm_usage.model_activity_between(for_model text, starts timestam
            count(*) FILTER (WHERE e.corrects IS NULL),
            sum(e.prompt_tokens + e.cache_read_tokens + e.cache_write_tokens),
            sum(e.completion_tokens)
-      FROM llm_usage.usage_events e
+      FROM llm_usage._usage_events e
      WHERE e.model = for_model
        AND e.occurred_at >= starts[1]
        AND e.occurred_at < to_time

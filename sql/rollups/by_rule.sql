@@ -8,7 +8,7 @@ CREATE FUNCTION llm_usage.rule_activity(from_time timestamptz DEFAULT NULL, to_t
            sum(e.inference_tokens),
            sum(e.prompt_tokens + e.cache_read_tokens + e.cache_write_tokens),
            sum(e.completion_tokens)
-      FROM llm_usage.usage_events e
+      FROM llm_usage._usage_events e
      WHERE e.rule_type IS NOT NULL
        AND e.occurred_at >= coalesce(from_time, '-infinity')
        AND e.occurred_at < coalesce(to_time, 'infinity')

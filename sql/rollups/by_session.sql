@@ -6,13 +6,13 @@ CREATE FUNCTION llm_usage.session_activity(
     SELECT (a.at AT TIME ZONE 'UTC')::date, a.app_id,
            count(*) FILTER (WHERE a.is_session), count(*) FILTER (WHERE NOT a.is_session)
       FROM (SELECT s.app_id, s.started_at AS at, true AS is_session
-              FROM llm_usage.sessions s
+              FROM llm_usage._sessions s
              WHERE (for_app IS NULL OR s.app_id = for_app)
                AND s.started_at >= coalesce(from_time, '-infinity')
                AND s.started_at < coalesce(to_time, 'infinity')
             UNION ALL
             SELECT m.app_id, m.sent_at, false
-              FROM llm_usage.messages m
+              FROM llm_usage._messages m
              WHERE (for_app IS NULL OR m.app_id = for_app)
                AND m.sent_at >= coalesce(from_time, '-infinity')
                AND m.sent_at < coalesce(to_time, 'infinity')) a
@@ -27,7 +27,7 @@ CREATE FUNCTION llm_usage.session_consumers(
   LANGUAGE sql STABLE PARALLEL SAFE
   BEGIN ATOMIC
     SELECT count(DISTINCT s.consumer_id COLLATE "C")
-      FROM llm_usage.sessions s
+      FROM llm_usage._sessions s
      WHERE s.app_id = for_app
        AND s.started_at >= coalesce(from_time, '-infinity')
        AND s.started_at < coalesce(to_time, 'infinity');

@@ -11,7 +11,7 @@ CREATE FUNCTION llm_usage.user_activity(
            sum(e.completion_tokens),
            sum(e.prompt_tokens + e.cache_read_tokens + e.cache_write_tokens + e.completion_tokens),
            coalesce(sum(e.cost), 0)
-      FROM llm_usage.usage_events e
+      FROM llm_usage._usage_events e
      WHERE (for_user IS NULL OR e.user_id = for_user)
        AND e.occurred_at >= coalesce(from_time, '-infinity')
        AND e.occurred_at < coalesce(to_time, 'infinity')
