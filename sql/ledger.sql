@@ -25,15 +25,16 @@ CREATE TABLE llm_usage.usage_events (
   rule_type               text,
   task_id                 text,
   request_id              text,
-  attrs                   jsonb,
-  PRIMARY KEY (id, app_id, occurred_at)
+  attrs                   jsonb
 ) PARTITION BY RANGE (occurred_at);
 
-CREATE INDEX usage_events_app ON llm_usage.usage_events (app_id, occurred_at);
+-- Each partition has its own keys and indexes, after the pattern of the default one. The ledger as a whole has none: a
+-- partition that is restored would be given them twice, by the ledger of the extension and by the dump.
+CREATE TABLE llm_usage.usage_events_default PARTITION OF llm_usage.usage_events (PRIMARY KEY (id, app_id, occurred_at)) DEFAULT;
+CREATE INDEX ON llm_usage.usage_events_default (app_id, occurred_at);
 -- A B-tree on time alone would make all writers wait for its last page.
-CREATE INDEX usage_events_time ON llm_usage.usage_events USING brin (occurred_at) WITH (pages_per_range = 32, autosummarize = on);
-CREATE INDEX usage_events_rule ON llm_usage.usage_events (occurred_at) WHERE rule_type IS NOT NULL;
-CREATE TABLE llm_usage.usage_events_default PARTITION OF llm_usage.usage_events DEFAULT;
+CREATE INDEX ON llm_usage.usage_events_default USING brin (occurred_at) WITH (pages_per_range = 32, autosummarize = on);
+CREATE INDEX ON llm_usage.usage_events_default (occurred_at) WHERE rule_type IS NOT NULL;
 
 COMMENT ON TABLE llm_usage.usage_events IS
   'The ledger: one row a model request, append-only, partitioned by month (UTC). Write with INSERT, COPY or record_usage(); an event without a cost is priced as it is written. UPDATE, DELETE and TRUNCATE are refused (55000): append a correction.';
@@ -69,12 +70,11 @@ CREATE TABLE llm_usage.sessions (
   started_at  timestamptz NOT NULL DEFAULT now(),
   app_id      bigint NOT NULL DEFAULT 0 CONSTRAINT sessions_app_is_not_negative CHECK (app_id >= 0),
   consumer_id text CONSTRAINT sessions_consumer_has_1_to_500_bytes CHECK (octet_length(consumer_id) BETWEEN 1 AND 500),
-  PRIMARY KEY (id, app_id, started_at),
   CONSTRAINT sessions_years_are_0001_to_9999
     CHECK (started_at >= '0001-01-01 00:00:00+00' AND started_at < '10000-01-01 00:00:00+00')
 ) PARTITION BY RANGE (started_at);
-CREATE INDEX sessions_app ON llm_usage.sessions (app_id, started_at);
-CREATE TABLE llm_usage.sessions_default PARTITION OF llm_usage.sessions DEFAULT;
+CREATE TABLE llm_usage.sessions_default PARTITION OF llm_usage.sessions (PRIMARY KEY (id, app_id, started_at)) DEFAULT;
+CREATE INDEX ON llm_usage.sessions_default (app_id, started_at);
 COMMENT ON TABLE llm_usage.sessions IS 'The ledger of chat sessions, append-only, partitioned by month (UTC).';
 COMMENT ON TABLE llm_usage.sessions_default IS 'Sessions of months that have no partition yet; maintain() moves them to their month.';
 COMMENT ON COLUMN llm_usage.sessions.id IS 'Given by the table; messages refer to it.';
@@ -87,12 +87,11 @@ CREATE TABLE llm_usage.messages (
   sent_at    timestamptz NOT NULL DEFAULT now(),
   app_id     bigint NOT NULL DEFAULT 0 CONSTRAINT messages_app_is_not_negative CHECK (app_id >= 0),
   session_id bigint,
-  PRIMARY KEY (id, app_id, sent_at),
   CONSTRAINT messages_years_are_0001_to_9999
     CHECK (sent_at >= '0001-01-01 00:00:00+00' AND sent_at < '10000-01-01 00:00:00+00')
 ) PARTITION BY RANGE (sent_at);
-CREATE INDEX messages_app ON llm_usage.messages (app_id, sent_at);
-CREATE TABLE llm_usage.messages_default PARTITION OF llm_usage.messages DEFAULT;
+CREATE TABLE llm_usage.messages_default PARTITION OF llm_usage.messages (PRIMARY KEY (id, app_id, sent_at)) DEFAULT;
+CREATE INDEX ON llm_usage.messages_default (app_id, sent_at);
 COMMENT ON TABLE llm_usage.messages IS 'The ledger of chat messages, sent or received, append-only, partitioned by month (UTC).';
 COMMENT ON TABLE llm_usage.messages_default IS 'Messages of months that have no partition yet; maintain() moves them to their month.';
 COMMENT ON COLUMN llm_usage.messages.id IS 'Given by the table.';

@@ -9,7 +9,8 @@ DECLARE
   to_at   timestamptz := (month + interval '1 month') AT TIME ZONE 'UTC';
   moved   bigint;
 BEGIN
-  EXECUTE format('CREATE TABLE llm_usage.%I (LIKE llm_usage.%I INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING STORAGE)', part, ledger);
+  EXECUTE format('CREATE TABLE llm_usage.%I (LIKE llm_usage.%I INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING INDEXES INCLUDING STORAGE)',
+                 part, ledger || '_default');
   PERFORM set_config('llm_usage._moving', 'on', true);
   EXECUTE format(
     'WITH moved AS (DELETE FROM llm_usage.%1$I WHERE %2$I >= $1 AND %2$I < $2 RETURNING *) INSERT INTO llm_usage.%3$I SELECT * FROM moved',
