@@ -7,7 +7,7 @@ use pgrx::prelude::*;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::pg;
+use crate::{error, pg};
 
 /// One row of a ledger, checked.
 #[pg_extern(schema = "llm_usage", immutable, parallel_safe, requires = ["schema"])]
@@ -17,7 +17,7 @@ fn _checked_row(ledger: &str, row: &str) -> Result<pg::Json, ErrorReport> {
         "messages" => event::MESSAGES,
         _ => event::USAGE_EVENTS,
     };
-    let row = ledger.check(parsed(row, "an event")?).map_err(|error| pg::report(&error))?;
+    let row = ledger.check(parsed(row, "an event")?).map_err(|error| error::report(&error))?;
     pg::json(&row)
 }
 
@@ -40,10 +40,10 @@ struct BatchError {
 /// The events of `record_usage_batch`, checked one by one.
 #[pg_extern(schema = "llm_usage", immutable, parallel_safe, requires = ["schema"])]
 fn _checked_batch(events: Option<&str>, all_or_nothing: Option<bool>) -> Result<pg::Json, ErrorReport> {
-    let elements = match parsed(pg::required("events", events)?, "a batch")? {
+    let elements = match parsed(error::required("events", events)?, "a batch")? {
         Value::Array(elements) => elements,
         other => {
-            return Err(pg::report(&Error::WrongShape {
+            return Err(error::report(&Error::WrongShape {
                 name: "a batch",
                 expected: "a JSON array of events",
                 found: event::json_type(&other),
@@ -56,7 +56,7 @@ fn _checked_batch(events: Option<&str>, all_or_nothing: Option<bool>) -> Result<
             Ok(row) => batch.events.push(row),
             Err(problem) if all_or_nothing == Some(true) => {
                 let problem = Box::new(problem);
-                return Err(pg::report(&Error::BatchElement { index, problem }));
+                return Err(error::report(&Error::BatchElement { index, problem }));
             }
             Err(problem) => batch.errors.push(BatchError {
                 index,
@@ -72,9 +72,9 @@ fn _checked_batch(events: Option<&str>, all_or_nothing: Option<bool>) -> Result<
 /// A provider's response as the columns of an event; what the caller knows better is laid over it in SQL.
 #[pg_extern(schema = "llm_usage", immutable, parallel_safe, requires = ["schema"])]
 fn _read_response(provider: Option<&str>, response: Option<&str>) -> Result<pg::Json, ErrorReport> {
-    let provider = pg::required("provider", provider)?;
-    let response = parsed(pg::required("response", response)?, "the response")?;
-    let usage = tokens::parse(provider, &response).map_err(|error| pg::report(&error.into()))?;
+    let provider = error::required("provider", provider)?;
+    let response = parsed(error::required("response", response)?, "the response")?;
+    let usage = tokens::parse(provider, &response).map_err(|error| error::report(&error.into()))?;
     let mut columns = Map::new();
     let texts =
         [("model", usage.model), ("request_id", usage.response_id), ("service_tier", usage.service_tier)];
@@ -110,15 +110,15 @@ struct ReadCatalog {
 /// The catalogue of `import_prices`, read.
 #[pg_extern(schema = "llm_usage", immutable, parallel_safe, requires = ["schema"])]
 fn _read_catalog(catalog: Option<&str>) -> Result<pg::Json, ErrorReport> {
-    let document = parsed(pg::required("catalog", catalog)?, "the catalogue")?;
-    let read = catalog::parse(&document).map_err(|error| pg::report(&error))?;
+    let document = parsed(error::required("catalog", catalog)?, "the catalogue")?;
+    let read = catalog::parse(&document).map_err(|error| error::report(&error))?;
     pg::json(&ReadCatalog { rows: read.rows, skipped: read.skipped, problems: read.problems })
 }
 
 /// The text of a `jsonb`, which may be nested deeper than is ever meant.
 fn parsed(text: &str, name: &'static str) -> Result<Value, ErrorReport> {
     serde_json::from_str(text).map_err(|_| {
-        pg::report(&Error::WrongShape {
+        error::report(&Error::WrongShape {
             name,
             expected: "JSON nested at most 127 levels deep",
             found: "deeper",

@@ -10,6 +10,7 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use pgrx::trigger_support::PgTriggerError;
 
+use crate::error;
 use crate::pg::{self, NewRow};
 use crate::prices;
 
@@ -36,7 +37,7 @@ mod llm_usage {
     fn _check_and_price<'a>(
         trigger: &'a PgTrigger<'a>,
     ) -> Result<Option<PgHeapTuple<'a, impl WhoAllocated>>, PgTriggerError> {
-        Ok(pg::raise(check_and_price(trigger)))
+        Ok(error::raise(check_and_price(trigger)))
     }
 }
 
@@ -44,7 +45,7 @@ fn check_and_price<'a>(
     trigger: &'a PgTrigger<'a>,
 ) -> Result<Option<PgHeapTuple<'a, AllocatedByPostgres>>, ErrorReport> {
     let row = NewRow::of(trigger, names)?;
-    check(&row).map_err(|error| pg::violation(&error))?;
+    check(&row).map_err(|error| error::violation(&error))?;
     // A restored event that found no price when it was recorded finds none now.
     if !row.is_null(COST) || !row.is_null(PRICED) {
         return Ok(trigger.new());

@@ -4,10 +4,12 @@
 
 use pgrx::prelude::*;
 
+mod error;
 mod ingest;
 mod ledger;
 mod pg;
 mod prices;
+mod query;
 mod report;
 mod settings;
 

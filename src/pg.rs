@@ -1,63 +1,27 @@
-//! The way to PostgreSQL and back: errors, documents, instants, and queries whose plans are kept. The only `unsafe`.
+//! What has to be said to PostgreSQL in its own terms: documents, instants, changes of tables, rows of triggers. The only
+//! `unsafe` of the extension.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
 use bigdecimal::BigDecimal;
-use llm_usage_core::Error;
-use llm_usage_core::error::{DATETIME_FIELD_OVERFLOW, NULL_VALUE_NOT_ALLOWED};
-use llm_usage_core::money::Exact;
 use pgrx::callconv::{BoxRet, FcInfo};
-use pgrx::datum::{Datum, DatumWithOid, TimestampWithTimeZone};
+use pgrx::datum::{Datum, TimestampWithTimeZone};
 use pgrx::heap_tuple::PgHeapTuple;
-use pgrx::pg_sys::panic::{ErrorReport, ErrorReportable};
+use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::pgrx_sql_entity_graph::metadata::{
     ArgumentError, ReturnsError, ReturnsRef, SqlMappingRef, SqlTranslatable, TypeOrigin,
 };
 use pgrx::prelude::*;
-use pgrx::spi::{OwnedPreparedStatement, SpiClient, SpiHeapTupleData, SpiTupleTable};
 use pgrx::tupdesc::PgTupleDesc;
 use pgrx::varlena::{varatt_is_1b_e, varatt_is_4b_c, varlena_to_byte_slice};
 use serde::Serialize;
 
+use crate::error::failed;
+
 /// 2000-01-01T00:00:00Z, from which PostgreSQL counts, in microseconds since 1970.
 const POSTGRES_EPOCH: i64 = 946_684_800_000_000;
-
-/// The SQL error of a caller's mistake.
-pub fn report(error: &Error) -> ErrorReport {
-    let code = match error.sqlstate() {
-        NULL_VALUE_NOT_ALLOWED => PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED,
-        DATETIME_FIELD_OVERFLOW => PgSqlErrorCode::ERRCODE_DATETIME_FIELD_OVERFLOW,
-        _ => PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
-    };
-    with_code(code, error)
-}
-
-/// The SQL error of a row that a table cannot hold.
-pub fn violation(error: &Error) -> ErrorReport {
-    with_code(PgSqlErrorCode::ERRCODE_CHECK_VIOLATION, error)
-}
-
-fn with_code(code: PgSqlErrorCode, error: &Error) -> ErrorReport {
-    ErrorReport::new(code, error.message(), "llm_usage").set_detail(error.detail()).set_hint(error.hint())
-}
-
-/// What should not happen, as an error of the server and not of the caller.
-pub fn failed(error: impl std::fmt::Display) -> ErrorReport {
-    let code = PgSqlErrorCode::ERRCODE_INTERNAL_ERROR;
-    ErrorReport::new(code, format!("llm_usage: {error}"), "llm_usage")
-}
-
-/// The value, or the SQL error. A trigger's own error would reach the user as a panic.
-pub fn raise<T>(result: Result<T, ErrorReport>) -> T {
-    result.unwrap_or_report()
-}
-
-/// The argument, or the error that it must not be NULL.
-pub fn required<T>(name: &'static str, value: Option<T>) -> Result<T, ErrorReport> {
-    value.ok_or_else(|| report(&Error::NullArgument { name }))
-}
 
 /// A `json` that goes out letter by letter as it was written here.
 pub struct Json(String);
@@ -95,95 +59,6 @@ pub fn finite_micros(instant: TimestampWithTimeZone) -> Option<i64> {
 /// The opposite of [`micros`].
 pub fn instant(micros: i64) -> Result<TimestampWithTimeZone, ErrorReport> {
     TimestampWithTimeZone::try_from(micros - POSTGRES_EPOCH).map_err(|_| failed("instant out of range"))
-}
-
-/// A row of a query's answer.
-pub struct Row<'a>(SpiHeapTupleData<'a>);
-
-impl Row<'_> {
-    /// A column by its number, from 1; NULL is `None`.
-    pub fn get<T: FromDatum + IntoDatum>(&self, column: usize) -> Result<Option<T>, ErrorReport> {
-        self.0.get(column).map_err(failed)
-    }
-
-    /// A text column that is never NULL.
-    pub fn text(&self, column: usize) -> Result<String, ErrorReport> {
-        self.get(column)?.ok_or_else(|| failed("unexpected NULL"))
-    }
-
-    /// An instant that is never NULL, in microseconds since 1970.
-    pub fn instant(&self, column: usize) -> Result<i64, ErrorReport> {
-        self.get(column)?.map(micros).ok_or_else(|| failed("unexpected NULL"))
-    }
-
-    /// A `numeric` sent as text, NULL for none.
-    pub fn number(&self, column: usize) -> Result<Option<Exact>, ErrorReport> {
-        let text: Option<String> = self.get(column)?;
-        text.map(|text| Exact::parse(&text).ok_or_else(|| failed("not a JSON number"))).transpose()
-    }
-
-    /// A `numeric` sent as text, to calculate with.
-    pub fn decimal(&self, column: usize) -> Result<Option<BigDecimal>, ErrorReport> {
-        let text: Option<String> = self.get(column)?;
-        text.map(|text| text.parse().map_err(failed)).transpose()
-    }
-
-    /// A `numeric` sent as text that is never NULL.
-    pub fn count(&self, column: usize) -> Result<Exact, ErrorReport> {
-        self.number(column)?.ok_or_else(|| failed("unexpected NULL"))
-    }
-}
-
-thread_local! {
-    /// Planning a query over a partitioned table costs more than running it. Never dropped: a plan must not be freed
-    /// while the process exits.
-    static PLANS: RefCell<HashMap<&'static str, &'static OwnedPreparedStatement>> = RefCell::default();
-}
-
-/// Runs a query in the caller's snapshot and takes no transaction id: it works read-only and on a standby.
-pub fn select<T>(
-    query: &'static str,
-    args: &[DatumWithOid],
-    shape: impl FnMut(Row) -> Result<T, ErrorReport>,
-) -> Result<Vec<T>, ErrorReport> {
-    Spi::connect(|client| {
-        let rows = client.select(plan(client, query, args)?, None, args).map_err(failed)?;
-        collect(rows, shape)
-    })
-}
-
-/// Runs a query in a snapshot of its own, taken now, as the isolation level allows.
-pub fn select_latest<T>(
-    query: &'static str,
-    args: &[DatumWithOid],
-    shape: impl FnMut(Row) -> Result<T, ErrorReport>,
-) -> Result<Vec<T>, ErrorReport> {
-    Spi::connect_mut(|client| {
-        let rows = client.update(plan(client, query, args)?, None, args).map_err(failed)?;
-        collect(rows, shape)
-    })
-}
-
-fn plan(
-    client: &SpiClient,
-    query: &'static str,
-    args: &[DatumWithOid],
-) -> Result<&'static OwnedPreparedStatement, ErrorReport> {
-    if let Some(plan) = PLANS.with_borrow(|plans| plans.get(query).copied()) {
-        return Ok(plan);
-    }
-    let types: Vec<PgOid> = args.iter().map(|arg| PgOid::from(arg.oid())).collect();
-    let kept = client.prepare(query, &types).map_err(failed)?.keep();
-    let plan: &'static OwnedPreparedStatement = Box::leak(Box::new(kept));
-    PLANS.with_borrow_mut(|plans| plans.insert(query, plan));
-    Ok(plan)
-}
-
-fn collect<T>(
-    rows: SpiTupleTable,
-    mut shape: impl FnMut(Row) -> Result<T, ErrorReport>,
-) -> Result<Vec<T>, ErrorReport> {
-    rows.map(|row| shape(Row(row))).collect()
 }
 
 /// An exact decimal as `numeric`.

@@ -10,7 +10,9 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use pgrx::trigger_support::PgTriggerError;
 
-use crate::pg::{self, Row};
+use crate::error;
+use crate::pg;
+use crate::query::{self, Row};
 
 /// Models whose prices a session remembers at most; beyond, it starts anew.
 const MOST_MODELS: usize = 1000;
@@ -53,7 +55,7 @@ pub fn of_model(model: &str) -> Result<Prices, ErrorReport> {
 }
 
 fn fetch(model: &str) -> Result<Prices, ErrorReport> {
-    let rows = pg::select_latest(include_str!("prices.sql"), &[model.into()], |row| {
+    let rows = query::select_latest(include_str!("prices.sql"), &[model.into()], |row| {
         Ok(Price {
             vendor: row.text(1)?,
             currency: row.text(2)?,
@@ -92,7 +94,7 @@ mod llm_usage {
     fn _prices_changed<'a>(
         trigger: &'a PgTrigger<'a>,
     ) -> Result<Option<PgHeapTuple<'a, impl WhoAllocated>>, PgTriggerError> {
-        pg::raise(pg::announce_change(trigger));
+        error::raise(pg::announce_change(trigger));
         Ok(trigger.new())
     }
 }

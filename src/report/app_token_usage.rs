@@ -6,7 +6,7 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use serde::Serialize;
 
-use crate::pg;
+use crate::{error, pg, query};
 
 #[derive(Serialize)]
 struct Answer {
@@ -43,9 +43,9 @@ fn app_token_usage(
     started_after: default!(Option<TimestampWithTimeZone>, "NULL"),
     started_before: default!(Option<TimestampWithTimeZone>, "NULL"),
 ) -> Result<pg::Json, ErrorReport> {
-    let app_id = pg::required("app_id", app_id)?;
+    let app_id = error::required("app_id", app_id)?;
     let args = [app_id.into(), started_after.into(), started_before.into()];
-    let mut rows = pg::select(include_str!("app_token_usage.sql"), &args, |row| {
+    let mut rows = query::select(include_str!("app_token_usage.sql"), &args, |row| {
         let tokens = Tokens {
             input_tokens: row.count(2)?,
             output_tokens: row.count(3)?,
@@ -56,7 +56,7 @@ fn app_token_usage(
     })?
     .into_iter();
     // The first row is the total: the one without a model.
-    let (_, total) = pg::required("total", rows.next())?;
+    let (_, total) = error::required("total", rows.next())?;
     let by_model = rows.filter_map(|(model, tokens)| Some(ModelTokens { model: model?, tokens })).collect();
     pg::json(&Answer { data: Data { total, by_model } })
 }

@@ -7,7 +7,7 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use serde::Serialize;
 
-use crate::pg;
+use crate::{error, pg, query};
 
 /// The granularities of the time series.
 const GRAINS: [&str; 3] = ["day", "week", "month"];
@@ -47,20 +47,20 @@ fn app_usage(
     started_before: default!(Option<TimestampWithTimeZone>, "NULL"),
     group_by: default!(Option<&str>, "'day'"),
 ) -> Result<pg::Json, ErrorReport> {
-    let app_id = pg::required("app_id", app_id)?;
+    let app_id = error::required("app_id", app_id)?;
     let grain = group_by.unwrap_or("day");
     if !GRAINS.contains(&grain) {
         let value = grain.to_owned();
-        return Err(pg::report(&Error::UnknownWord { name: "group_by", value, known: &GRAINS }));
+        return Err(error::report(&Error::UnknownWord { name: "group_by", value, known: &GRAINS }));
     }
     let args = [app_id.into(), started_after.into(), started_before.into(), grain.into()];
-    let mut rows = pg::select(include_str!("app_usage.sql"), &args, |row| {
+    let mut rows = query::select(include_str!("app_usage.sql"), &args, |row| {
         Ok((row.get(1)?, row.count(2)?, row.count(3)?, row.number(4)?))
     })?
     .into_iter();
     // The first row is the summary: the one that counts consumers.
-    let (_, total_sessions, total_messages, unique_consumers) = pg::required("summary", rows.next())?;
-    let unique_consumers = pg::required("unique_consumers", unique_consumers)?;
+    let (_, total_sessions, total_messages, unique_consumers) = error::required("summary", rows.next())?;
+    let unique_consumers = error::required("unique_consumers", unique_consumers)?;
     let timeseries = rows
         .filter_map(|(period, session_count, message_count, _)| {
             Some(Entry { period: period?, session_count, message_count })

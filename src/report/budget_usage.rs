@@ -6,7 +6,7 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use serde::Serialize;
 
-use crate::pg;
+use crate::{pg, query};
 
 /// `models.BudgetUsage`, with all its keys always present.
 #[derive(Serialize)]
@@ -31,7 +31,7 @@ fn budget_usage(
     end_date: default!(Option<Date>, "NULL"),
 ) -> Result<pg::Json, ErrorReport> {
     let query = include_str!("budget_usage.sql");
-    let entities = pg::select(query, &[start_date.into(), end_date.into()], |row| {
+    let entities = query::select(query, &[start_date.into(), end_date.into()], |row| {
         Ok(BudgetUsage {
             budget: row.number(1)?,
             budget_start_date: row.get(2)?,

@@ -8,7 +8,7 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use serde::Serialize;
 
-use crate::pg;
+use crate::{error, pg, query};
 
 /// The most parts that a range is cut into.
 const MOST_CHUNKS: i32 = 10_000;
@@ -40,18 +40,18 @@ fn model_usage_statistics(
     end_date: default!(Option<TimestampWithTimeZone>, "NULL"),
     chunks: default!(Option<i32>, "NULL"),
 ) -> Result<pg::Json, ErrorReport> {
-    let model_name = pg::required("model_name", model_name)?;
+    let model_name = error::required("model_name", model_name)?;
     let end_date = end_date.unwrap_or_else(pgrx::datum::datetime_support::now);
     let end = finite("end_date", end_date)?;
     let start = match start_date {
         Some(start) => finite("start_date", start)?,
         None => (end - 30 * DAY).max(FIRST),
     };
-    let starts = cut(start, end, chunks.unwrap_or(0)).map_err(|error| pg::report(&error))?;
-    let mut data = empty_points(&starts).map_err(|error| pg::report(&error))?;
+    let starts = cut(start, end, chunks.unwrap_or(0)).map_err(|error| error::report(&error))?;
+    let mut data = empty_points(&starts).map_err(|error| error::report(&error))?;
     let instants: Vec<_> = starts.into_iter().map(pg::instant).collect::<Result<_, _>>()?;
     let args = [model_name.into(), instants.into(), pg::instant(end)?.into()];
-    pg::select(include_str!("model_usage_statistics.sql"), &args, |row| {
+    query::select(include_str!("model_usage_statistics.sql"), &args, |row| {
         let part: i32 = row.get(1)?.unwrap_or_default();
         let point = usize::try_from(part - 1).ok().and_then(|index| data.get_mut(index));
         if let Some(point) = point {
@@ -68,10 +68,10 @@ fn model_usage_statistics(
 
 fn finite(name: &'static str, instant: TimestampWithTimeZone) -> Result<i64, ErrorReport> {
     match pg::finite_micros(instant) {
-        None => Err(pg::report(&Error::Unbounded { name })),
+        None => Err(error::report(&Error::Unbounded { name })),
         // The end of the last day is no instant of an event, and still a bound.
         Some(micros) if (FIRST..=END).contains(&micros) => Ok(micros),
-        Some(_) => Err(pg::report(&Error::OutOfCalendar { name })),
+        Some(_) => Err(error::report(&Error::OutOfCalendar { name })),
     }
 }
 

@@ -6,7 +6,7 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use serde::Serialize;
 
-use crate::pg;
+use crate::{error, pg, query};
 
 /// `analytics.ChartData`: `labels[i]` is the UTC day of `data[i]`, its total tokens.
 #[derive(Default, Serialize)]
@@ -22,12 +22,12 @@ fn token_usage_for_app(
     end_date: Option<Date>,
     app_id: Option<i64>,
 ) -> Result<pg::Json, ErrorReport> {
-    let start_date = pg::required("start_date", start_date)?;
-    let end_date = pg::required("end_date", end_date)?;
-    let app_id = pg::required("app_id", app_id)?;
+    let start_date = error::required("start_date", start_date)?;
+    let end_date = error::required("end_date", end_date)?;
+    let app_id = error::required("app_id", app_id)?;
     let query = include_str!("token_usage_for_app.sql");
     let args = [app_id.into(), start_date.into(), end_date.into()];
-    let days = pg::select(query, &args, |row| Ok((row.count(2)?, row.text(1)?)))?;
+    let days = query::select(query, &args, |row| Ok((row.count(2)?, row.text(1)?)))?;
     let (data, labels) = days.into_iter().unzip();
     pg::json(&ChartData { data, labels })
 }

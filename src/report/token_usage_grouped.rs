@@ -7,7 +7,7 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use serde::Serialize;
 
-use crate::pg;
+use crate::{error, pg, query};
 
 /// `TokenUsageScope`, as the vendor spells it.
 const SCOPES: [&str; 2] = ["rule_type", "task"];
@@ -59,7 +59,7 @@ fn token_usage_grouped(
     let by_rule = scopes.contains(&Some("rule_type")) || !by_task;
     let query = include_str!("token_usage_grouped.sql");
     let args = [start_time.into(), end_time.into(), by_rule.into(), by_task.into()];
-    let groups = pg::select(query, &args, |row| {
+    let groups = query::select(query, &args, |row| {
         Ok(TokenUsage {
             rule_type: row.get(1)?,
             task_id: row.get(2)?,
@@ -72,7 +72,7 @@ fn token_usage_grouped(
 fn check(scope: Option<&str>) -> Result<(), ErrorReport> {
     match scope {
         Some(scope) if SCOPES.contains(&scope) => Ok(()),
-        other => Err(pg::report(&Error::UnknownWord {
+        other => Err(error::report(&Error::UnknownWord {
             name: "group_by",
             value: other.unwrap_or("NULL").to_owned(),
             known: &SCOPES,

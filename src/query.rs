@@ -1,0 +1,103 @@
+//! Queries whose plans are kept, and the rows of their answers.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use bigdecimal::BigDecimal;
+use llm_usage_core::money::Exact;
+use pgrx::datum::DatumWithOid;
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+use pgrx::spi::{OwnedPreparedStatement, SpiClient, SpiHeapTupleData, SpiTupleTable};
+
+use crate::error::failed;
+use crate::pg::micros;
+
+/// A row of a query's answer.
+pub struct Row<'a>(SpiHeapTupleData<'a>);
+
+impl Row<'_> {
+    /// A column by its number, from 1; NULL is `None`.
+    pub fn get<T: FromDatum + IntoDatum>(&self, column: usize) -> Result<Option<T>, ErrorReport> {
+        self.0.get(column).map_err(failed)
+    }
+
+    /// A text column that is never NULL.
+    pub fn text(&self, column: usize) -> Result<String, ErrorReport> {
+        self.get(column)?.ok_or_else(|| failed("unexpected NULL"))
+    }
+
+    /// An instant that is never NULL, in microseconds since 1970.
+    pub fn instant(&self, column: usize) -> Result<i64, ErrorReport> {
+        self.get(column)?.map(micros).ok_or_else(|| failed("unexpected NULL"))
+    }
+
+    /// A `numeric` sent as text, NULL for none.
+    pub fn number(&self, column: usize) -> Result<Option<Exact>, ErrorReport> {
+        let text: Option<String> = self.get(column)?;
+        text.map(|text| Exact::parse(&text).ok_or_else(|| failed("not a JSON number"))).transpose()
+    }
+
+    /// A `numeric` sent as text, to calculate with.
+    pub fn decimal(&self, column: usize) -> Result<Option<BigDecimal>, ErrorReport> {
+        let text: Option<String> = self.get(column)?;
+        text.map(|text| text.parse().map_err(failed)).transpose()
+    }
+
+    /// A `numeric` sent as text that is never NULL.
+    pub fn count(&self, column: usize) -> Result<Exact, ErrorReport> {
+        self.number(column)?.ok_or_else(|| failed("unexpected NULL"))
+    }
+}
+
+thread_local! {
+    /// Planning a query over a partitioned table costs more than running it. Never dropped: a plan must not be freed
+    /// while the process exits.
+    static PLANS: RefCell<HashMap<&'static str, &'static OwnedPreparedStatement>> = RefCell::default();
+}
+
+/// Runs a query in the caller's snapshot and takes no transaction id: it works read-only and on a standby.
+pub fn select<T>(
+    query: &'static str,
+    args: &[DatumWithOid],
+    shape: impl FnMut(Row) -> Result<T, ErrorReport>,
+) -> Result<Vec<T>, ErrorReport> {
+    Spi::connect(|client| {
+        let rows = client.select(plan(client, query, args)?, None, args).map_err(failed)?;
+        collect(rows, shape)
+    })
+}
+
+/// Runs a query in a snapshot of its own, taken now, as the isolation level allows.
+pub fn select_latest<T>(
+    query: &'static str,
+    args: &[DatumWithOid],
+    shape: impl FnMut(Row) -> Result<T, ErrorReport>,
+) -> Result<Vec<T>, ErrorReport> {
+    Spi::connect_mut(|client| {
+        let rows = client.update(plan(client, query, args)?, None, args).map_err(failed)?;
+        collect(rows, shape)
+    })
+}
+
+fn plan(
+    client: &SpiClient,
+    query: &'static str,
+    args: &[DatumWithOid],
+) -> Result<&'static OwnedPreparedStatement, ErrorReport> {
+    if let Some(plan) = PLANS.with_borrow(|plans| plans.get(query).copied()) {
+        return Ok(plan);
+    }
+    let types: Vec<PgOid> = args.iter().map(|arg| PgOid::from(arg.oid())).collect();
+    let kept = client.prepare(query, &types).map_err(failed)?.keep();
+    let plan: &'static OwnedPreparedStatement = Box::leak(Box::new(kept));
+    PLANS.with_borrow_mut(|plans| plans.insert(query, plan));
+    Ok(plan)
+}
+
+fn collect<T>(
+    rows: SpiTupleTable,
+    mut shape: impl FnMut(Row) -> Result<T, ErrorReport>,
+) -> Result<Vec<T>, ErrorReport> {
+    rows.map(|row| shape(Row(row))).collect()
+}
