@@ -1,0 +1,263 @@
+//! Writes a book into the database, each row in its own way.
+
+use std::io::Write;
+
+use postgres::types::ToSql;
+use postgres::{Error, Transaction};
+use serde_json::{Map, Value};
+
+use crate::copy::{CopyText, instant};
+use crate::ledger::{Book, Event, Message, Session, Way};
+use crate::oracle::PriceRow;
+
+const INSERT: &str = "INSERT INTO llm_usage.usage_events
+    (occurred_at, app_id, llm_id, user_id, vendor, model, service_tier, prompt_tokens, cache_read_tokens,
+     cache_write_tokens, completion_tokens, reasoning_tokens, inference_tokens, cache_write_1h_tokens,
+     prompt_audio_tokens, completion_audio_tokens, cost, currency, rule_type, task_id, request_id, corrects)
+  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17::text::numeric,
+     coalesce($18, $22), $19, $20, $21, (SELECT id FROM llm_usage.usage_events WHERE request_id = $23))";
+
+const COPY: &str = "COPY llm_usage.usage_events
+    (occurred_at, app_id, llm_id, user_id, vendor, model, service_tier, prompt_tokens, cache_read_tokens,
+     cache_write_tokens, completion_tokens, reasoning_tokens, inference_tokens, cache_write_1h_tokens,
+     prompt_audio_tokens, completion_audio_tokens, cost, currency, rule_type, task_id, request_id) FROM STDIN";
+
+const RECORD: &str = "SELECT status FROM llm_usage.record_usage(
+    occurred_at => $1, app_id => $2, llm_id => $3, user_id => $4, vendor => $5, model => $6, service_tier => $7,
+    prompt_tokens => $8, cache_read_tokens => $9, cache_write_tokens => $10, completion_tokens => $11,
+    reasoning_tokens => $12, inference_tokens => $13, cache_write_1h_tokens => $14, prompt_audio_tokens => $15,
+    completion_audio_tokens => $16, cost => $17::text::numeric, currency => $18, rule_type => $19, task_id => $20,
+    request_id => $21)";
+
+const INSERT_PRICE: &str = "INSERT INTO llm_usage.model_prices
+    (vendor, model, service_tier, above_tokens, source, is_default, currency, valid_from, input_per_token,
+     output_per_token, cache_read_per_token, cache_write_per_token, cache_write_1h_per_token, reasoning_per_token,
+     prompt_audio_per_token, completion_audio_per_token)
+  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::text::numeric, $10::text::numeric, $11::text::numeric,
+     $12::text::numeric, $13::text::numeric, $14::text::numeric, $15::text::numeric, $16::text::numeric)";
+
+/// Registers the entities and budgets of a book.
+pub fn register(transaction: &mut Transaction, book: &Book) {
+    let mut run = |statement: &str, parameters: &[&(dyn ToSql + Sync)]| {
+        transaction.execute(statement, parameters).expect("it is registered");
+    };
+    for user in &book.users {
+        run("INSERT INTO llm_usage.users (id, email) VALUES ($1, $2)", &[&user.id, &user.email]);
+    }
+    for app in &book.apps {
+        let statement = "INSERT INTO llm_usage.apps (id, name, owner_id) VALUES ($1, $2, $3)";
+        run(statement, &[&app.id, &app.name, &app.owner_id]);
+    }
+    for llm in &book.llms {
+        run("INSERT INTO llm_usage.llms (id, name) VALUES ($1, $2)", &[&llm.id, &llm.name]);
+    }
+    for budget in &book.budgets {
+        run(
+            "INSERT INTO llm_usage.budgets (entity_type, entity_id, amount, currency, start_date)
+             VALUES ($1, $2, $3::text::numeric, $4, $5)",
+            &[
+                &budget.entity_type,
+                &budget.entity_id,
+                &budget.amount.to_plain_string(),
+                &budget.currency,
+                &budget.start_date,
+            ],
+        );
+    }
+}
+
+/// Adds rows to `model_prices`.
+pub fn write_prices(transaction: &mut Transaction, rows: &[PriceRow]) {
+    let insert = transaction.prepare(INSERT_PRICE).expect("the insert");
+    for row in rows {
+        let prices = [
+            &row.input,
+            &row.output,
+            &row.cache_read,
+            &row.cache_write,
+            &row.cache_write_1h,
+            &row.reasoning,
+            &row.prompt_audio,
+            &row.completion_audio,
+        ]
+        .map(|price| price.as_ref().map(|price| price.to_plain_string()));
+        let (source, valid_from) = (row.source.name(), row.valid_from.instant());
+        let mut parameters: Vec<&(dyn ToSql + Sync)> =
+            vec![&row.vendor, &row.model, &row.service_tier, &row.above_tokens, &source];
+        parameters.extend([&row.is_default as &(dyn ToSql + Sync), &row.currency, &valid_from]);
+        parameters.extend(prices.iter().map(|price| price as &(dyn ToSql + Sync)));
+        transaction.execute(&insert, &parameters).expect("a price");
+    }
+}
+
+/// Appends events; neighbours that go the same way go together where the way can take many.
+pub fn write_events(
+    transaction: &mut Transaction,
+    events: &[Event],
+    default_currency: &str,
+) -> Result<(), Error> {
+    for run in events.chunk_by(|one, next| one.way == next.way) {
+        match run[0].way {
+            Way::Insert => {
+                let insert = transaction.prepare(INSERT)?;
+                for event in run {
+                    with_parameters(event, |parameters| {
+                        let more: [&(dyn ToSql + Sync); 2] = [&default_currency, &event.corrects];
+                        transaction.execute(&insert, &[parameters, &more[..]].concat())
+                    })?;
+                }
+            }
+            Way::Copy => copy_events(transaction, run, default_currency)?,
+            Way::Record => {
+                let record = transaction.prepare(RECORD)?;
+                for event in run {
+                    let row =
+                        with_parameters(event, |parameters| transaction.query_one(&record, parameters))?;
+                    assert_eq!(row.get::<_, String>(0), "recorded");
+                }
+            }
+            Way::Batch => record_batch(transaction, run)?,
+        }
+    }
+    Ok(())
+}
+
+fn with_parameters<T>(event: &Event, run: impl FnOnce(&[&(dyn ToSql + Sync)]) -> T) -> T {
+    let cost = event.cost.as_ref().map(|cost| cost.to_plain_string());
+    run(&[
+        &event.occurred_at,
+        &event.app_id,
+        &event.llm_id,
+        &event.user_id,
+        &event.vendor,
+        &event.model,
+        &event.service_tier,
+        &event.prompt,
+        &event.cache_read,
+        &event.cache_write,
+        &event.completion,
+        &event.reasoning,
+        &event.inference,
+        &event.cache_write_1h,
+        &event.prompt_audio,
+        &event.completion_audio,
+        &cost,
+        &event.currency,
+        &event.rule_type,
+        &event.task_id,
+        &event.request_id,
+    ])
+}
+
+fn copy_events(transaction: &mut Transaction, events: &[Event], default_currency: &str) -> Result<(), Error> {
+    let mut lines = CopyText::default();
+    for event in events {
+        lines.field(Some(instant(event.occurred_at))).field(Some(event.app_id)).field(Some(event.llm_id));
+        lines.field(event.user_id).field(event.vendor.as_ref()).field(Some(&event.model));
+        lines.field(event.service_tier.as_ref());
+        for count in [event.prompt, event.cache_read, event.cache_write, event.completion] {
+            lines.field(Some(count));
+        }
+        lines.field(Some(event.reasoning)).field(Some(event.inference)).field(event.cache_write_1h);
+        lines.field(event.prompt_audio).field(event.completion_audio);
+        lines.field(event.cost.as_ref().map(|cost| cost.to_plain_string()));
+        lines.field(Some(event.currency.as_deref().unwrap_or(default_currency)));
+        lines.field(event.rule_type.as_ref()).field(event.task_id.as_ref()).field(Some(&event.request_id));
+        lines.end();
+    }
+    copy(transaction, COPY, &lines)
+}
+
+fn copy(transaction: &mut Transaction, statement: &str, lines: &CopyText) -> Result<(), Error> {
+    let mut copy = transaction.copy_in(statement)?;
+    // The end of a COPY says why its lines were not taken.
+    copy.write_all(lines.as_bytes()).ok();
+    copy.finish().map(drop)
+}
+
+fn record_batch(transaction: &mut Transaction, events: &[Event]) -> Result<(), Error> {
+    let batch = Value::Array(events.iter().map(batch_element).collect()).to_string();
+    let row = transaction.query_one("SELECT llm_usage.record_usage_batch($1::text::jsonb)", &[&batch])?;
+    let answer: Value = row.get(0);
+    assert_eq!(answer["recorded"].to_string(), events.len().to_string(), "{answer}");
+    assert_eq!(answer["errors"].to_string(), "[]", "{batch}");
+    Ok(())
+}
+
+/// Some keys are left out and some are null: both mean the default. Money goes as a number or as a string.
+fn batch_element(event: &Event) -> Value {
+    let mut element = Map::new();
+    let mut put = |key: &str, value: Value| element.insert(key.to_owned(), value);
+    put("occurred_at", event.occurred_at.to_rfc3339().into());
+    put("app_id", event.app_id.into());
+    put("llm_id", event.llm_id.into());
+    put("user_id", event.user_id.into());
+    put("model", event.model.clone().into());
+    put("prompt_tokens", event.prompt.into());
+    put("cache_read_tokens", event.cache_read.into());
+    put("cache_write_tokens", event.cache_write.into());
+    put("completion_tokens", event.completion.into());
+    put("reasoning_tokens", event.reasoning.into());
+    put("inference_tokens", event.inference.into());
+    put("request_id", event.request_id.clone().into());
+    let texts = [
+        ("vendor", &event.vendor),
+        ("service_tier", &event.service_tier),
+        ("currency", &event.currency),
+        ("rule_type", &event.rule_type),
+        ("task_id", &event.task_id),
+    ];
+    for (key, text) in texts {
+        if text.is_some() || event.prompt % 2 == 0 {
+            put(key, text.clone().into());
+        }
+    }
+    let parts = [
+        ("cache_write_1h_tokens", event.cache_write_1h),
+        ("prompt_audio_tokens", event.prompt_audio),
+        ("completion_audio_tokens", event.completion_audio),
+    ];
+    for (key, count) in parts {
+        put(key, count.into());
+    }
+    if let Some(cost) = &event.cost {
+        let digits = cost.to_plain_string();
+        let number = serde_json::from_str(&digits).expect("a JSON number");
+        put("cost", if event.completion % 2 == 0 { number } else { digits.into() });
+    }
+    Value::Object(element)
+}
+
+/// Appends sessions and messages.
+pub fn write_chats(transaction: &mut Transaction, sessions: &[Session], messages: &[Message]) {
+    for run in sessions.chunk_by(|one, next| one.way == next.way) {
+        let statement = match run[0].way {
+            Way::Record | Way::Batch => {
+                "SELECT llm_usage.record_session(app_id => $1, consumer_id => $2, started_at => $3)"
+            }
+            _ => "INSERT INTO llm_usage.sessions (app_id, consumer_id, started_at) VALUES ($1, $2, $3)",
+        };
+        if run[0].way == Way::Copy {
+            let mut lines = CopyText::default();
+            for session in run {
+                let (app, consumer) = (session.app_id, session.consumer_id.as_ref());
+                lines.field(Some(app)).field(consumer).field(Some(instant(session.started_at))).end();
+            }
+            let statement = "COPY llm_usage.sessions (app_id, consumer_id, started_at) FROM STDIN";
+            copy(transaction, statement, &lines).expect("sessions");
+            continue;
+        }
+        for Session { started_at, app_id, consumer_id, .. } in run {
+            transaction.execute(statement, &[app_id, consumer_id, started_at]).expect("a session");
+        }
+    }
+    for Message { way, sent_at, app_id, session_id } in messages {
+        let statement = match way {
+            Way::Record | Way::Batch => {
+                "SELECT llm_usage.record_message(app_id => $1, session_id => $2, sent_at => $3)"
+            }
+            _ => "INSERT INTO llm_usage.messages (app_id, session_id, sent_at) VALUES ($1, $2, $3)",
+        };
+        transaction.execute(statement, &[app_id, session_id, sent_at]).expect("a message");
+    }
+}

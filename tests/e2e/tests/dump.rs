@@ -1,0 +1,166 @@
+//! A database in use is dumped and restored: the copy answers the same, letter by letter, and goes on where the other is.
+
+use e2e::cluster::Cluster;
+use postgres::Client;
+use postgres::error::SqlState;
+
+/// Priced, unpriced and given costs; months with a partition, and months without.
+const FIRST: &str = r#"
+INSERT INTO llm_usage.users (id, email, name) VALUES (3, 'dev@example.com', 'Dev');
+INSERT INTO llm_usage.users (email) VALUES ('öl@example.com') ON CONFLICT DO NOTHING;
+INSERT INTO llm_usage.apps (id, slug, name, owner_id) VALUES (7, 'helpdesk', 'Help "desk"', 3), (12, NULL, NULL, 99);
+INSERT INTO llm_usage.apps (name) VALUES ('Next'), ('After');
+INSERT INTO llm_usage.llms (id, name, vendor) VALUES (2, 'Claude', 'anthropic');
+INSERT INTO llm_usage.budgets (entity_type, entity_id, amount, currency, start_date)
+  VALUES ('App', 7, 100.50, 'USD', NULL), ('App', 8, 0, 'EUR', '2024-01-31'), ('LLM', 2, 12.3456789, 'USD', '2025-03-15');
+INSERT INTO llm_usage.model_prices (vendor, model, currency, valid_from, input_per_token, output_per_token)
+  VALUES ('acme', 'rocket', 'EUR', '-infinity', 0.000000123456789, 0.1);
+SELECT llm_usage.import_prices('{"imported-1": {"litellm_provider": "acme", "mode": "chat",
+  "input_cost_per_token": 1.5e-7, "output_cost_per_token": 0.000002}}');
+SELECT llm_usage.record_usage('gpt-4.1', app_id => 7, llm_id => 2, prompt_tokens => 100, completion_tokens => 50);
+SELECT llm_usage.record_usage('rocket', app_id => 8, user_id => 3, prompt_tokens => 11, completion_tokens => 7,
+  occurred_at => '2025-06-01T23:59:59.999999Z', rule_type => 'toxicity', task_id => 't', attrs => '{"team": "ä"}');
+SELECT llm_usage.record_usage('imported-1', app_id => 7, prompt_tokens => 3, occurred_at => '2025-06-02T00:00:00Z');
+SELECT llm_usage.record_usage('house-model', app_id => 12, llm_id => 2, prompt_tokens => 5);
+SELECT llm_usage.record_usage('house-model', app_id => 12, prompt_tokens => 6, occurred_at => '2001-02-03T04:05:06Z');
+SELECT llm_usage.record_usage('whatever', app_id => 7, completion_tokens => 9, cost => 0.000000000000000000123);
+SELECT llm_usage.record_session(7, 'ann', '2001-02-03T04:05:06Z');
+SELECT llm_usage.record_session(7, 'bob');
+SELECT llm_usage.record_message(session_id => 2), llm_usage.record_message(7, 1, '2001-02-28T23:59:59.999999Z');
+SELECT llm_usage.maintain(2);
+"#;
+
+const SECOND: &str = r#"
+INSERT INTO llm_usage.usage_events (model, app_id, occurred_at, prompt_tokens, cost, corrects)
+  SELECT model, app_id, occurred_at, -prompt_tokens, -cost, id FROM llm_usage.usage_events WHERE model = 'imported-1';
+SELECT llm_usage.record_usage('gpt-4.1', app_id => 7, prompt_tokens => 1, occurred_at => '1999-12-31T23:59:59.999999Z');
+SELECT llm_usage.record_usage('house-model', app_id => 8, prompt_tokens => 4, occurred_at => '2099-01-01T00:00:00Z',
+  rule_type => 'PII');
+SELECT llm_usage.record_session(8, 'ann', '2099-01-01T00:00:00Z'), llm_usage.record_message(8, NULL, '1999-12-31Z');
+INSERT INTO llm_usage.model_prices (vendor, model, valid_from, input_per_token, is_default)
+  VALUES ('acme', 'house-model', '-infinity', 0.25, true);
+"#;
+
+/// All that is asked of both databases, besides the views and tables.
+const REPORTS: [&str; 12] = [
+    "SELECT llm_usage.token_usage_for_app('-infinity', 'infinity', 7)::text",
+    "SELECT llm_usage.token_usage_for_app('2025-06-01', '2025-06-02', 8)::text",
+    "SELECT llm_usage.budget_usage()::text",
+    "SELECT llm_usage.budget_usage('1999-01-01', '2099-12-31')::text",
+    "SELECT llm_usage.token_usage_grouped('-infinity', 'infinity', '{task,rule_type}')::text",
+    "SELECT llm_usage.token_usage_grouped('-infinity', 'infinity')::text",
+    "SELECT llm_usage.app_usage(7, group_by => 'month')::text",
+    "SELECT llm_usage.app_usage(8, group_by => 'week')::text",
+    "SELECT llm_usage.app_token_usage(7)::text",
+    "SELECT llm_usage.app_token_usage(12, '2001-02-03Z', '2001-02-04Z')::text",
+    "SELECT llm_usage.model_usage_statistics('house-model', '2001-02-01Z', '2001-03-01Z', 7)::text",
+    "SELECT llm_usage.model_usage_statistics('rocket', '2025-05-31Z', '2025-06-03Z')::text",
+];
+
+/// The rows of every table and view, and the state of every sequence, in an order of their own.
+const RELATIONS: &str = "SELECT c.oid::regclass::text FROM pg_class c
+    WHERE c.relnamespace = 'llm_usage'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'S') ORDER BY c.relname COLLATE \"C\"";
+
+fn text(client: &mut Client, query: &str) -> String {
+    let text: Option<String> =
+        client.query_one(query, &[]).unwrap_or_else(|error| panic!("{query}: {error}")).get(0);
+    text.unwrap_or_default()
+}
+
+/// Everything that the database says, each answer after its question.
+fn answers(client: &mut Client) -> Vec<(String, String)> {
+    let relations = client.query(RELATIONS, &[]).expect(RELATIONS);
+    let contents = relations.iter().map(|row| {
+        let relation: String = row.get(0);
+        // Where a sequence stands is told without what is written ahead for a crash.
+        let columns = if relation.ends_with("_seq") { "(last_value, is_called)::text" } else { "r::text" };
+        format!("SELECT string_agg({columns}, E'\\n' ORDER BY {columns} COLLATE \"C\") FROM {relation} r")
+    });
+    let questions: Vec<String> = REPORTS.map(String::from).into_iter().chain(contents).collect();
+    questions.into_iter().map(|question| (question.clone(), text(client, &question))).collect()
+}
+
+/// The day of the reports that depend on it.
+fn today(client: &mut Client) -> String {
+    text(client, "SELECT (now() AT TIME ZONE 'UTC')::date::text")
+}
+
+fn used_database(cluster: &Cluster) -> String {
+    let database = cluster.create_database();
+    let mut client = cluster.connect(&database);
+    client.batch_execute(FIRST).expect("it is used");
+    client.batch_execute(SECOND).expect("it is used");
+    database
+}
+
+/// Compares what both say; of another day, they are asked again.
+fn assert_same(original: &mut Client, copy: &mut Client) {
+    loop {
+        let day = today(original);
+        let (expected, answered) = (answers(original), answers(copy));
+        if today(copy) == day {
+            assert_eq!(answered, expected);
+            return;
+        }
+    }
+}
+
+fn refused(client: &mut Client, statement: &str) -> Option<SqlState> {
+    client.execute(statement, &[]).expect_err(statement).code().cloned()
+}
+
+fn check_copy(cluster: &Cluster, database: &str, copy: &str) {
+    let (mut original, mut copy) = (cluster.connect(database), cluster.connect(copy));
+    assert_same(&mut original, &mut copy);
+    let unpriced =
+        "SELECT count(*)::text FROM llm_usage.usage_events WHERE model = 'house-model' AND cost IS NULL";
+    assert_eq!(text(&mut copy, unpriced), "3");
+    let shipped = "SELECT count(*)::text FROM llm_usage.model_prices WHERE source = 'shipped'";
+    assert_ne!(text(&mut copy, shipped), "0");
+    for (statement, of_month) in [
+        ("UPDATE llm_usage.usage_events SET cost = 1", "usage_events_2001_02"),
+        ("DELETE FROM llm_usage.messages", "messages_2001_02"),
+    ] {
+        assert_eq!(refused(&mut copy, statement), Some(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE));
+        let truncate = format!("TRUNCATE llm_usage.{of_month}");
+        assert_eq!(refused(&mut copy, &truncate), Some(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE));
+    }
+    // Both go on alike: the next ids, the price that is known by now, maintenance.
+    let more = "INSERT INTO llm_usage.usage_events (occurred_at, model, app_id, prompt_tokens)
+          VALUES ('2001-02-03Z', 'house-model', 12, 2), ('1999-12-31Z', 'house-model', 12, 3);
+        INSERT INTO llm_usage.users (email) VALUES ('new@example.com');
+        INSERT INTO llm_usage.llms (name) VALUES ('new');
+        SELECT llm_usage.record_session(7, 'new', '2001-02-03Z'), llm_usage.record_message(7, 1, '2001-02-03Z');
+        SELECT llm_usage.maintain(2)";
+    for client in [&mut original, &mut copy] {
+        client.batch_execute(more).expect("it goes on");
+    }
+    assert_same(&mut original, &mut copy);
+    let priced = "SELECT string_agg(cost::text, ' ' ORDER BY id) FROM llm_usage.usage_events WHERE model = 'house-model'";
+    assert_eq!(text(&mut copy, priced), "0.5 0.75");
+    let ids = "SELECT (count(DISTINCT id) = count(*))::text FROM llm_usage.usage_events";
+    assert_eq!(text(&mut copy, ids), "true");
+    let left = "SELECT count(*)::text FROM llm_usage.usage_events_default";
+    assert_eq!(text(&mut copy, left), "0");
+}
+
+fn dump_and_restore(name: &str, dump: &[&str], restore: &[&str]) {
+    let cluster = Cluster::shared();
+    let database = used_database(cluster);
+    let copy = cluster.create_empty_database();
+    let path = cluster.path(name);
+    let path = path.to_str().expect("a UTF-8 path");
+    cluster.run("pg_dump", &[dump, &["-f", path, "-d", &database]].concat());
+    cluster.run("pg_restore", &[restore, &["--exit-on-error", "-d", &copy, path]].concat());
+    check_copy(cluster, &database, &copy);
+}
+
+#[test]
+fn a_restored_file_answers_the_same() {
+    dump_and_restore("file.dump", &["-Fc"], &["--single-transaction"]);
+}
+
+#[test]
+fn a_directory_restored_in_parallel_answers_the_same() {
+    dump_and_restore("directory.dump", &["-Fd", "-j2"], &["-j2"]);
+}
