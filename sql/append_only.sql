@@ -1,12 +1,13 @@
 CREATE FUNCTION llm_usage._refuse_change() RETURNS trigger
   LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   ledger text := regexp_replace(TG_TABLE_NAME, '_(default|[0-9]{4}_[0-9]{2})$', '');
 BEGIN
   -- maintain() moves rows from the default partition to their month, in one transaction.
   IF TG_OP = 'DELETE' AND TG_TABLE_NAME = ledger || '_default'
-     AND pg_catalog.current_setting('llm_usage._moving', true) = 'on' THEN
+     AND current_setting('llm_usage._moving', true) = 'on' THEN
     RETURN OLD;
   END IF;
   RAISE EXCEPTION 'llm_usage.% is append-only: % is refused', ledger, TG_OP

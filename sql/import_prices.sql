@@ -1,5 +1,6 @@
 CREATE FUNCTION llm_usage.import_prices(catalog jsonb, valid_from timestamptz DEFAULT NULL) RETURNS json
   LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE

@@ -44,6 +44,7 @@ END $$;
 -- wait behind it, so it waits for a moment only, and for less than it takes to find a deadlock.
 CREATE FUNCTION llm_usage._lock_ledger(ledger text, patient boolean) RETURNS boolean
   LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp
   SET lock_timeout = '400ms'
 AS $$
 DECLARE
@@ -51,11 +52,11 @@ DECLARE
 BEGIN
   FOR attempt IN 1 .. CASE WHEN patient THEN 15 ELSE 1 END LOOP
     BEGIN
-      EXECUTE pg_catalog.format('LOCK TABLE llm_usage.%I IN SHARE ROW EXCLUSIVE MODE', ledger) || nowait;
-      EXECUTE pg_catalog.format('LOCK TABLE llm_usage.%I IN ACCESS EXCLUSIVE MODE', ledger || '_default') || nowait;
+      EXECUTE format('LOCK TABLE llm_usage.%I IN SHARE ROW EXCLUSIVE MODE', ledger) || nowait;
+      EXECUTE format('LOCK TABLE llm_usage.%I IN ACCESS EXCLUSIVE MODE', ledger || '_default') || nowait;
       RETURN true;
     EXCEPTION WHEN lock_not_available THEN
-      PERFORM pg_catalog.pg_sleep(CASE WHEN patient THEN 0.1 ELSE 0 END);
+      PERFORM pg_sleep(CASE WHEN patient THEN 0.1 ELSE 0 END);
     END;
   END LOOP;
   RETURN false;

@@ -135,6 +135,7 @@ CREATE FUNCTION llm_usage.record_message(
     app_id bigint DEFAULT NULL, session_id bigint DEFAULT NULL, sent_at timestamptz DEFAULT NULL)
   RETURNS bigint
   LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE

@@ -24,6 +24,20 @@ SELECT llm_usage.budget_usage('2025-06-02', '2025-06-30');
 RESET TimeZone;
 RESET DateStyle;
 
+-- Whatever the search_path holds.
+CREATE SCHEMA evil;
+CREATE FUNCTION evil.to_char(timestamp, text) RETURNS text LANGUAGE sql RETURN 'evil';
+CREATE FUNCTION evil.date_trunc(text, timestamp) RETURNS timestamp LANGUAGE sql RETURN NULL::timestamp;
+CREATE FUNCTION evil.same(text, text) RETURNS boolean LANGUAGE sql RETURN false;
+CREATE OPERATOR evil.= (LEFTARG = text, RIGHTARG = text, FUNCTION = evil.same);
+CREATE DOMAIN evil.text AS integer;
+SET search_path = evil, pg_catalog;
+SELECT llm_usage.token_usage_for_app('2025-06-01', '2025-06-03', 7);
+SELECT llm_usage.app_token_usage(7) -> 'data' -> 'total' AS total;
+SELECT llm_usage.budget_usage('2025-06-01', '2025-06-30') -> 0 -> 'total_cost' AS total_cost;
+INSERT INTO llm_usage.usage_events (app_id, model, occurred_at, prompt_tokens) VALUES (8, 'gpt-4.1', '2025-06-01Z', 100) RETURNING cost;
+SELECT cost FROM llm_usage.record_usage('gpt-4.1', app_id => 8, prompt_tokens => 100, occurred_at => '2025-06-01Z');
+RESET search_path;
 -- Half-open to the microsecond.
 SELECT llm_usage.app_token_usage(7, '2025-06-01T23:59:59.999999Z', '2025-06-02T00:00:00Z') -> 'data' -> 'total' ->> 'total_tokens' AS total;
 SELECT llm_usage.app_token_usage(7, '2025-06-01T00:00:00Z', '2025-06-01T23:59:59.999999Z') -> 'data' -> 'total' ->> 'total_tokens' AS total;
