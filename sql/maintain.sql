@@ -39,9 +39,10 @@ BEGIN
       ORDER BY 1', time_column, ledger || '_default') USING months_ahead, ledger;
 END $$;
 
--- Locks a ledger against writers; false if it is not free now, and who is patient tries for some seconds. No writer may be on
--- its way into the default partition when its month is made: it would be refused there. Who waits here makes new writers
--- wait behind it, so it waits for a moment only, and for less than it takes to find a deadlock.
+-- Locks a ledger; false if it is not free now, and who is patient tries for some seconds. No writer may be on its way into
+-- the default partition when a month is made, it would be refused there, and no reader that has been planned without that
+-- month. Who waits here makes others wait behind it, so it waits for a moment only, and for less than it takes to find a
+-- deadlock.
 CREATE FUNCTION llm_usage._lock_ledger(ledger text, patient boolean) RETURNS boolean
   LANGUAGE plpgsql
   SET search_path = pg_catalog, pg_temp
@@ -52,7 +53,7 @@ DECLARE
 BEGIN
   FOR attempt IN 1 .. CASE WHEN patient THEN 15 ELSE 1 END LOOP
     BEGIN
-      EXECUTE format('LOCK TABLE llm_usage.%I IN SHARE ROW EXCLUSIVE MODE', ledger) || nowait;
+      EXECUTE format('LOCK TABLE ONLY llm_usage.%I IN ACCESS EXCLUSIVE MODE', ledger) || nowait;
       EXECUTE format('LOCK TABLE llm_usage.%I IN ACCESS EXCLUSIVE MODE', ledger || '_default') || nowait;
       RETURN true;
     EXCEPTION WHEN lock_not_available THEN
@@ -86,7 +87,7 @@ BEGIN
       IF NOT holds_lock THEN
         RAISE EXCEPTION 'llm_usage.% is in use: its partitions could not be made', ledger
           USING ERRCODE = 'lock_not_available',
-                DETAIL = 'A transaction that has written to it, or reads its default partition, did not end within seconds.',
+                DETAIL = 'A transaction that writes to it or reads it did not end within seconds.',
                 HINT = 'Run maintain() again. Nothing is lost meanwhile; pg_stat_activity shows who is idle in a transaction.';
       END IF;
       RAISE NOTICE 'llm_usage.% is in use: run maintain() again', ledger;
@@ -101,4 +102,4 @@ BEGIN
   END LOOP;
 END $$;
 COMMENT ON FUNCTION llm_usage.maintain(integer) IS
-  'Makes the monthly partitions (UTC) of this month and of months_ahead more (default 3, 0 to 120), and moves what the default partitions hold to the months it belongs to. Returns each partition made: its ledger, the first day of its month, and the rows moved. Run it daily; until it runs nothing is lost, and answers are the same before, during and after. Writers wait while rows are moved. A NOTICE says when a ledger was left out, being in use: run it again. Errors: 22023 for months_ahead out of bounds; 55P03 when a transaction holds it up for seconds: run it again.';
+  'Makes the monthly partitions (UTC) of this month and of months_ahead more (default 3, 0 to 120), and moves what the default partitions hold to the months it belongs to. Returns each partition made: its ledger, the first day of its month, and the rows moved. Run it daily; until it runs nothing is lost, and answers are the same before, during and after. Writers and readers wait while rows are moved. A NOTICE says when a ledger was left out, being in use: run it again. Errors: 22023 for months_ahead out of bounds; 55P03 when a transaction holds it up for seconds: run it again.';

@@ -12,13 +12,29 @@ const INSERT: &str = "INSERT INTO llm_usage.usage_events (occurred_at, app_id, m
     VALUES ('2001-02-03 04:05:06Z', 7, 'm', 5, 0)";
 const INSERT_SESSION: &str = "INSERT INTO llm_usage.sessions (started_at) VALUES ('2001-02-03 04:05:06Z')";
 const MAINTAIN: &str = "SELECT count(*) FROM llm_usage.maintain(0)";
-/// Reports over just that month, each with the place of its count of tokens.
-const REPORTS: [(&str, &str); 3] = [
+/// Questions about just that month, each with the place of its count of tokens.
+const QUESTIONS: [(&str, &str); 9] = [
     ("SELECT llm_usage.app_token_usage(7, '2001-02-01Z', '2001-03-01Z')::text", "/data/total/total_tokens"),
     ("SELECT llm_usage.token_usage_for_app('2001-02-03', '2001-02-03', 7)::text", "/data/0"),
     (
         "SELECT llm_usage.model_usage_statistics('m', '2001-02-03Z', '2001-02-04Z')::text",
         "/data/0/summary_tokens",
+    ),
+    (
+        "SELECT json_agg(total_tokens)::text FROM llm_usage.app_activity(7, '2001-02-01Z', '2001-03-01Z')",
+        "/0",
+    ),
+    (
+        "SELECT json_agg(total_tokens)::text FROM llm_usage.user_activity(NULL, '2001-02-03Z', '2001-02-04Z')",
+        "/0",
+    ),
+    ("SELECT json_agg(total_tokens)::text FROM llm_usage.usage_by_day", "/0"),
+    ("SELECT json_agg(total_tokens)::text FROM llm_usage.usage_by_app WHERE day = '2001-02-03'", "/0"),
+    ("SELECT json_agg(total_tokens)::text FROM llm_usage.usage_by_model WHERE model = 'm'", "/0"),
+    (
+        "SELECT json_agg(prompt_tokens)::text FROM llm_usage.usage_events
+          WHERE date_trunc('month', occurred_at, 'UTC') = '2001-02-01Z'",
+        "/0",
     ),
 ];
 
@@ -38,8 +54,9 @@ fn waits(observer: &mut Client, process: i32) -> bool {
     observer.query_opt(query, &[&process]).expect("its state").is_some()
 }
 
-fn tokens(answer: &str, place: &str) -> Option<i64> {
-    let answer: Value = serde_json::from_str(answer).expect("json");
+/// The count of tokens in an answer, `None` where there is none.
+fn tokens(answer: Option<&str>, place: &str) -> Option<i64> {
+    let answer: Value = serde_json::from_str(answer?).expect("json");
     answer.pointer(place).and_then(Value::as_i64)
 }
 
@@ -59,44 +76,48 @@ fn a_write_that_waits_for_maintenance_is_not_refused() {
 }
 
 #[test]
-fn a_report_that_waits_for_maintenance_sees_what_was_moved() {
-    for (report, place) in REPORTS {
+fn a_question_that_waits_for_maintenance_sees_what_was_moved() {
+    for (question, place) in QUESTIONS {
         let (mut maintainer, mut reader, mut observer) = sessions();
         observer.execute(INSERT, &[]).expect("it is inserted");
         let mut maintenance = maintainer.transaction().expect("a transaction");
         maintenance.query_one(MAINTAIN, &[]).expect("maintenance");
         let process = process(&mut reader);
-        let waiting =
-            thread::spawn(move || -> String { reader.query_one(report, &[]).expect(report).get(0) });
-        // A report that need not wait is as welcome.
-        wait_until("the report waits or is there", || waits(&mut observer, process) || waiting.is_finished());
+        let waiting = thread::spawn(move || -> Option<String> {
+            reader.query_one(question, &[]).expect(question).get(0)
+        });
+        // A question that need not wait is as welcome.
+        wait_until("the question waits or is there", || {
+            waits(&mut observer, process) || waiting.is_finished()
+        });
         maintenance.commit().expect("it commits");
         let answer = waiting.join().expect("the thread");
-        assert_eq!(tokens(&answer, place), Some(5), "{report}: {answer}");
+        assert_eq!(tokens(answer.as_deref(), place), Some(5), "{question}: {answer:?}");
     }
 }
 
 #[test]
 fn a_statement_that_began_before_maintenance_sees_what_was_moved() {
-    for (report, place) in REPORTS {
+    for (question, place) in QUESTIONS {
         let (mut maintainer, mut reader, mut observer) = sessions();
         observer.execute(INSERT, &[]).expect("it is inserted");
         observer.execute("SELECT pg_advisory_lock(1)", &[]).expect("the lock");
         let process = process(&mut reader);
-        let late = report.replacen("SELECT", "WITH l AS MATERIALIZED (SELECT pg_advisory_lock(1)) SELECT", 1);
-        let late = format!("{late} FROM l");
-        let waiting = thread::spawn(move || -> String { reader.query_one(&late, &[]).expect(report).get(0) });
+        // The snapshot is taken before the lock is waited for, the question runs after it.
+        let late = format!("SELECT pg_advisory_lock(1), ({question})");
+        let waiting =
+            thread::spawn(move || -> Option<String> { reader.query_one(&late, &[]).expect(question).get(1) });
         wait_until("the session waits for a lock", || waits(&mut observer, process));
         maintainer.query_one(MAINTAIN, &[]).expect("maintenance");
         observer.execute("SELECT pg_advisory_unlock(1)", &[]).expect("no lock");
         let answer = waiting.join().expect("the thread");
-        assert_eq!(tokens(&answer, place), Some(5), "{report}: {answer}");
+        assert_eq!(tokens(answer.as_deref(), place), Some(5), "{question}: {answer:?}");
     }
 }
 
 #[test]
 fn a_snapshot_older_than_maintenance_sees_what_was_moved() {
-    for (report, place) in REPORTS {
+    for (question, place) in QUESTIONS {
         let (mut maintainer, mut reader, mut observer) = sessions();
         observer.execute(INSERT, &[]).expect("it is inserted");
         let level = IsolationLevel::RepeatableRead;
@@ -104,8 +125,8 @@ fn a_snapshot_older_than_maintenance_sees_what_was_moved() {
             reader.build_transaction().isolation_level(level).start().expect("a transaction");
         transaction.query_one("SELECT count(*) FROM llm_usage.apps", &[]).expect("a snapshot");
         maintainer.query_one(MAINTAIN, &[]).expect("maintenance");
-        let answer: String = transaction.query_one(report, &[]).expect(report).get(0);
-        assert_eq!(tokens(&answer, place), Some(5), "{report}: {answer}");
+        let answer: Option<String> = transaction.query_one(question, &[]).expect(question).get(0);
+        assert_eq!(tokens(answer.as_deref(), place), Some(5), "{question}: {answer:?}");
     }
 }
 
