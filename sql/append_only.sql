@@ -25,16 +25,11 @@ CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE ON llm_usage.sessions
   FOR EACH ROW EXECUTE FUNCTION llm_usage._refuse_change();
 CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE ON llm_usage.messages
   FOR EACH ROW EXECUTE FUNCTION llm_usage._refuse_change();
--- Row triggers reach every partition by themselves; TRUNCATE has statement triggers only, and maintain() adds them.
-CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON llm_usage.usage_events
-  FOR EACH STATEMENT EXECUTE FUNCTION llm_usage._refuse_change();
+-- Row triggers reach every partition by themselves. TRUNCATE has statement triggers only; maintain() adds them, and that of
+-- the default partition keeps the whole ledger from being truncated.
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON llm_usage.usage_events_default
   FOR EACH STATEMENT EXECUTE FUNCTION llm_usage._refuse_change();
-CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON llm_usage.sessions
-  FOR EACH STATEMENT EXECUTE FUNCTION llm_usage._refuse_change();
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON llm_usage.sessions_default
-  FOR EACH STATEMENT EXECUTE FUNCTION llm_usage._refuse_change();
-CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON llm_usage.messages
   FOR EACH STATEMENT EXECUTE FUNCTION llm_usage._refuse_change();
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON llm_usage.messages_default
   FOR EACH STATEMENT EXECUTE FUNCTION llm_usage._refuse_change();
