@@ -5,17 +5,17 @@ CREATE TABLE llm_usage.usage_events (
   occurred_at             timestamptz NOT NULL DEFAULT now(),
   app_id                  bigint NOT NULL DEFAULT 0,
   llm_id                  bigint NOT NULL DEFAULT 0,
-  prompt_tokens           bigint NOT NULL DEFAULT 0,
-  cache_read_tokens       bigint NOT NULL DEFAULT 0,
-  cache_write_tokens      bigint NOT NULL DEFAULT 0,
-  completion_tokens       bigint NOT NULL DEFAULT 0,
-  reasoning_tokens        bigint NOT NULL DEFAULT 0,
-  inference_tokens        bigint NOT NULL DEFAULT 0,
   user_id                 bigint,
-  cache_write_1h_tokens   bigint,
-  prompt_audio_tokens     bigint,
-  completion_audio_tokens bigint,
   corrects                bigint,
+  prompt_tokens           integer NOT NULL DEFAULT 0,
+  cache_read_tokens       integer NOT NULL DEFAULT 0,
+  cache_write_tokens      integer NOT NULL DEFAULT 0,
+  completion_tokens       integer NOT NULL DEFAULT 0,
+  reasoning_tokens        integer NOT NULL DEFAULT 0,
+  inference_tokens        integer NOT NULL DEFAULT 0,
+  cache_write_1h_tokens   integer,
+  prompt_audio_tokens     integer,
+  completion_audio_tokens integer,
   priced                  boolean,
   currency                text NOT NULL DEFAULT llm_usage._default_currency(),
   model                   text NOT NULL,
@@ -30,8 +30,8 @@ CREATE TABLE llm_usage.usage_events (
 
 -- Each partition has its own keys and indexes, after the pattern of the default one. The ledger as a whole has none: a
 -- partition that is restored would be given them twice, by the ledger of the extension and by the dump.
-CREATE TABLE llm_usage.usage_events_default PARTITION OF llm_usage.usage_events (PRIMARY KEY (id, app_id, occurred_at)) DEFAULT;
-CREATE INDEX ON llm_usage.usage_events_default (app_id, occurred_at);
+CREATE TABLE llm_usage.usage_events_default PARTITION OF llm_usage.usage_events (PRIMARY KEY (id, app_id) WITH (fillfactor = 100)) DEFAULT;
+CREATE INDEX ON llm_usage.usage_events_default (app_id, occurred_at) WITH (fillfactor = 100);
 -- A B-tree on time alone would make all writers wait for its last page.
 CREATE INDEX ON llm_usage.usage_events_default USING brin (occurred_at) WITH (pages_per_range = 32, autosummarize = on);
 CREATE INDEX ON llm_usage.usage_events_default (occurred_at) WHERE rule_type IS NOT NULL;

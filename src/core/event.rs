@@ -8,7 +8,7 @@ use crate::calendar::{END, FIRST, format_instant, parse_instant};
 use crate::money;
 
 /// The most tokens of one kind that one event may count.
-pub const MOST_TOKENS: i64 = 1_000_000_000_000;
+pub const MOST_TOKENS: i64 = i32::MAX as i64;
 /// The most bytes of a text that reports group by.
 pub const MOST_BYTES: usize = 500;
 
@@ -196,7 +196,7 @@ fn expected(kind: Kind) -> &'static str {
             "an amount from 0 to below 10^15, such as 0.0006; only a correction, which names an event in corrects, may be negative"
         }
         Kind::Count => {
-            "a whole number of tokens from 0 to 1000000000000; only a correction, which names an event in corrects, may be negative"
+            "a whole number of tokens from 0 to 2147483647; only a correction, which names an event in corrects, may be negative"
         }
         Kind::Currency => "an ISO 4217 code in capitals, such as USD",
         Kind::Id => "a whole number from 0 to 9223372036854775807",

@@ -214,10 +214,10 @@ mod tests {
 
     #[test]
     fn iterations_cannot_overflow() {
-        let pass = json!({"type": "compaction", "input_tokens": 600_000_000_000_i64});
+        let pass = json!({"type": "compaction", "input_tokens": 2_000_000_000_i64});
         let usage = json!({"input_tokens": 1, "iterations": [pass, pass]});
         let error = parse("anthropic", &json!({"type": "message", "usage": usage})).unwrap_err();
-        let message = "\"input_tokens\" is not a token count: 1200000000001";
+        let message = "\"input_tokens\" is not a token count: 4000000001";
         assert_eq!(error.message(), message);
     }
 

@@ -145,7 +145,7 @@ mod tests {
         cache_creation_input_tokens cache_read_input_tokens ephemeral_1h_input_tokens compaction \
         usageMetadata promptTokenCount candidatesTokenCount totalTokenCount thoughtsTokenCount \
         cachedContentTokenCount promptTokensDetails cacheTokensDetails modality AUDIO tokenCount";
-    const NUMBERS: &str = "0 1 7 40 163 999 1000000000000 -3 1.5 2e400 123456789012345678901";
+    const NUMBERS: &str = "0 1 7 40 163 999 2147483647 -3 1.5 2e400 123456789012345678901";
 
     fn any_json() -> impl Strategy<Value = Value> {
         let numbers: Vec<Value> = NUMBERS.split(' ').flat_map(serde_json::from_str).collect();

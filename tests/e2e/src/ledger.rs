@@ -152,8 +152,8 @@ impl<T: Copy> Edge<T> {
 }
 
 /// Reads events back as they stand in the ledger; `Event::from_row` takes its rows.
-pub const READ_EVENTS: &str = "SELECT e.occurred_at, e.app_id, e.llm_id, e.model, e.prompt_tokens, e.cache_read_tokens,
-    e.cache_write_tokens, e.completion_tokens, e.inference_tokens, e.cost::text, e.currency, e.rule_type, e.task_id,
+pub const READ_EVENTS: &str = "SELECT e.occurred_at, e.app_id, e.llm_id, e.model, e.prompt_tokens::bigint, e.cache_read_tokens::bigint,
+    e.cache_write_tokens::bigint, e.completion_tokens::bigint, e.inference_tokens::bigint, e.cost::text, e.currency, e.rule_type, e.task_id,
     coalesce(e.request_id, ''), e.corrects::text FROM llm_usage.usage_events e";
 
 impl Event {

@@ -14,8 +14,8 @@ const INSERT: &str = "INSERT INTO llm_usage.usage_events
     (occurred_at, app_id, llm_id, user_id, vendor, model, service_tier, prompt_tokens, cache_read_tokens,
      cache_write_tokens, completion_tokens, reasoning_tokens, inference_tokens, cache_write_1h_tokens,
      prompt_audio_tokens, completion_audio_tokens, cost, currency, rule_type, task_id, request_id, corrects)
-  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17::text::numeric,
-     coalesce($18, $22), $19, $20, $21, (SELECT id FROM llm_usage.usage_events WHERE request_id = $23))";
+  VALUES ($1, $2, $3, $4, $5, $6, $7, $8::bigint, $9::bigint, $10::bigint, $11::bigint, $12::bigint, $13::bigint, $14::bigint,
+     $15::bigint, $16::bigint, $17::text::numeric, coalesce($18, $22), $19, $20, $21, (SELECT id FROM llm_usage.usage_events WHERE request_id = $23))";
 
 const COPY: &str = "COPY llm_usage.usage_events
     (occurred_at, app_id, llm_id, user_id, vendor, model, service_tier, prompt_tokens, cache_read_tokens,

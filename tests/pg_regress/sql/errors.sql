@@ -38,7 +38,7 @@ SELECT llm_usage.record_usage(NULL);
 SELECT llm_usage.record_usage('');
 \echo :LAST_ERROR_SQLSTATE
 SELECT llm_usage.record_usage('m', prompt_tokens => -1);
-SELECT llm_usage.record_usage('m', completion_tokens => 1000000000001);
+SELECT llm_usage.record_usage('m', completion_tokens => 2147483648);
 SELECT llm_usage.record_usage('m', app_id => -7);
 SELECT llm_usage.record_usage('m', cost => -0.01);
 SELECT llm_usage.record_usage('m', cost => 'NaN');
@@ -90,6 +90,6 @@ INSERT INTO llm_usage.usage_events (model) VALUES (NULL);
 INSERT INTO llm_usage.usage_events (model) VALUES ('');
 INSERT INTO llm_usage.usage_events (id, model) VALUES (5, 'm');
 \echo :LAST_ERROR_SQLSTATE
-INSERT INTO llm_usage.usage_events (model, corrects, prompt_tokens, cost) VALUES ('m', 1, -1000000000001, 0);
+INSERT INTO llm_usage.usage_events (model, corrects, prompt_tokens, cost) VALUES ('m', 1, -2147483648, 0);
 -- None of these was recorded.
 SELECT count(*) FROM llm_usage.usage_events WHERE model IN ('m', '');
