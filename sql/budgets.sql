@@ -51,35 +51,52 @@ CREATE FUNCTION llm_usage.budget_activity(today date, from_day date, to_day date
              llm_usage._period_start(b.start_date, today) AS period_start,
              llm_usage._period_end(b.start_date, today) AS period_end
         FROM llm_usage.budgets b
-    ), unbudgeted AS MATERIALIZED (
+    ), calendar AS MATERIALIZED (
       SELECT llm_usage._default_currency() AS currency,
              llm_usage._period_start(NULL, today) AS period_start, llm_usage._period_end(NULL, today) AS period_end
-    ), activity AS (
-      -- A period of any anchor lies within a month of today.
-      SELECT a.*, true AS is_present
-        FROM llm_usage.entity_activity(llm_usage._first_instant(today - 31), llm_usage._first_instant(today + 32)) a
+    ), present AS MATERIALIZED (
+      -- Whose period is the calendar month.
+      SELECT a.entity_type, a.entity_id, a.currency AS paid_in, a.cost, a.unpriced_requests
+        FROM calendar c,
+     LATERAL llm_usage._by_entity(llm_usage._first_instant(c.period_start), llm_usage._first_instant(c.period_end), false) a
+       WHERE NOT EXISTS (SELECT FROM budgeted b
+                          WHERE b.entity_type = a.entity_type AND b.entity_id = a.entity_id AND b.start_date IS NOT NULL)
       UNION ALL
-      SELECT a.*, false
-        FROM llm_usage.entity_activity(llm_usage._first_instant(from_day), llm_usage._first_instant(to_day)) a
-    ), entity AS (
-      SELECT entity_type, entity_id, b.amount, coalesce(b.currency, u.currency) AS currency, b.start_date,
-             coalesce(b.period_start, u.period_start) AS period_start, coalesce(b.period_end, u.period_end) AS period_end,
-             a.day, a.currency AS paid_in, a.cost, a.total_tokens, a.unpriced_requests, a.is_present
-        FROM activity a
-        FULL JOIN budgeted b USING (entity_type, entity_id)
-       CROSS JOIN unbudgeted u
+      -- Whose period begins on another day: the rollup entity by entity, the tail once.
+      SELECT b.entity_type, b.entity_id, a.currency, a.cost, a.unpriced_requests
+        FROM budgeted b,
+     LATERAL llm_usage._entity_days(b.entity_type, b.entity_id, llm_usage._first_instant(b.period_start),
+                                    llm_usage._first_instant(b.period_end)) a
+       WHERE b.start_date IS NOT NULL
+      UNION ALL
+      SELECT b.entity_type, b.entity_id, e.currency, e.cost, e.unpriced_requests
+        FROM llm_usage._tail_events e
+        JOIN budgeted b ON b.start_date IS NOT NULL
+                       AND b.entity_id = CASE b.entity_type WHEN 'App' THEN e.app_id ELSE e.llm_id END
+                       AND e.occurred_at >= llm_usage._first_instant(b.period_start)
+                       AND e.occurred_at < llm_usage._first_instant(b.period_end)
+    ), asked AS MATERIALIZED (
+      SELECT a.entity_type, a.entity_id, a.currency AS paid_in, a.cost, a.total_tokens
+        FROM llm_usage._by_entity(llm_usage._first_instant(from_day), llm_usage._first_instant(to_day), false) a
     ), spending AS (
-      SELECT e.entity_type, e.entity_id, e.amount, e.currency, e.start_date, e.period_start, e.period_end,
-             sum(e.cost) FILTER (WHERE e.is_present AND e.day >= e.period_start AND e.day < e.period_end
-                                   AND e.paid_in = e.currency) AS spent,
-             sum(e.unpriced_requests) FILTER (WHERE e.is_present AND e.day >= e.period_start
-                                                AND e.day < e.period_end) AS unpriced_requests,
-             sum(e.cost) FILTER (WHERE NOT e.is_present AND e.paid_in = e.currency) AS total_cost,
-             sum(e.total_tokens) FILTER (WHERE NOT e.is_present) AS total_tokens
-        FROM entity e
-       GROUP BY e.entity_type, e.entity_id, e.amount, e.currency, e.start_date, e.period_start, e.period_end
-      HAVING e.amount IS NOT NULL
-          OR bool_or(NOT e.is_present OR e.day >= e.period_start AND e.day < e.period_end)
+      SELECT e.entity_type, e.entity_id, b.amount, coalesce(b.currency, c.currency) AS currency, b.start_date,
+             coalesce(b.period_start, c.period_start) AS period_start, coalesce(b.period_end, c.period_end) AS period_end,
+             sum(e.spent) FILTER (WHERE e.paid_in = coalesce(b.currency, c.currency)) AS spent,
+             sum(e.unpriced_requests) AS unpriced_requests,
+             sum(e.total_cost) FILTER (WHERE e.paid_in = coalesce(b.currency, c.currency)) AS total_cost,
+             sum(e.total_tokens) AS total_tokens
+        FROM (SELECT p.entity_type, p.entity_id, p.paid_in, p.cost AS spent, p.unpriced_requests,
+                     NULL::numeric AS total_cost, NULL::numeric AS total_tokens
+                FROM present p
+              UNION ALL
+              SELECT a.entity_type, a.entity_id, a.paid_in, NULL, NULL, a.cost, a.total_tokens FROM asked a
+              UNION ALL
+              SELECT b.entity_type, b.entity_id, NULL, NULL, NULL, NULL, NULL FROM budgeted b) e
+        LEFT JOIN budgeted b ON b.entity_type = e.entity_type AND b.entity_id = e.entity_id
+       CROSS JOIN calendar c
+       WHERE e.entity_id <> 0
+       GROUP BY e.entity_type, e.entity_id, b.amount, b.currency, c.currency, b.start_date, b.period_start, c.period_start,
+                b.period_end, c.period_end
     )
     SELECT s.entity_type, s.entity_id,
            coalesce(CASE s.entity_type WHEN 'App' THEN app.name ELSE llm.name END, s.entity_type || ' ' || s.entity_id),

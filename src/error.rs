@@ -1,7 +1,10 @@
 //! The core's errors as those of SQL, with SQLSTATE, DETAIL and HINT.
 
 use llm_usage_core::Error;
-use llm_usage_core::error::{DATETIME_FIELD_OVERFLOW, NULL_VALUE_NOT_ALLOWED};
+use llm_usage_core::error::{
+    DATA_CORRUPTED, DATETIME_FIELD_OVERFLOW, INVALID_BINARY_REPRESENTATION, NULL_VALUE_NOT_ALLOWED,
+    NUMERIC_VALUE_OUT_OF_RANGE,
+};
 use pgrx::pg_sys::panic::{ErrorReport, ErrorReportable};
 use pgrx::prelude::*;
 
@@ -10,6 +13,9 @@ pub fn report(error: &Error) -> ErrorReport {
     let code = match error.sqlstate() {
         NULL_VALUE_NOT_ALLOWED => PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED,
         DATETIME_FIELD_OVERFLOW => PgSqlErrorCode::ERRCODE_DATETIME_FIELD_OVERFLOW,
+        INVALID_BINARY_REPRESENTATION => PgSqlErrorCode::ERRCODE_INVALID_BINARY_REPRESENTATION,
+        NUMERIC_VALUE_OUT_OF_RANGE => PgSqlErrorCode::ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE,
+        DATA_CORRUPTED => PgSqlErrorCode::ERRCODE_DATA_CORRUPTED,
         _ => PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
     };
     with_code(code, error)

@@ -4,14 +4,17 @@
 
 use pgrx::prelude::*;
 
+mod bitmap;
 mod error;
 mod ingest;
 mod ledger;
 mod pg;
+mod points;
 mod prices;
 mod query;
 mod report;
 mod settings;
+mod worker;
 
 pg_module_magic!(name, version);
 
@@ -20,7 +23,34 @@ pg_module_magic!(name, version);
 mod llm_usage {}
 
 extension_sql_file!("../sql/schema.sql", name = "schema", bootstrap);
-extension_sql_file!("../sql/entities.sql", name = "entities", requires = ["schema"]);
+extension_sql_file!(
+    "../sql/bitmap.sql",
+    name = "bitmap",
+    requires = [
+        "schema",
+        bitmap::_bitmap_insert,
+        bitmap::_bitmap_unite,
+        bitmap::_bitmap_combine,
+        bitmap::_bitmap_serialize,
+        bitmap::_bitmap_deserialize,
+        bitmap::_bitmap_count_add,
+        bitmap::_bitmap_count_final,
+        bitmap::_bitmap_or,
+        bitmap::_bitmap_count
+    ]
+);
+extension_sql_file!(
+    "../sql/points.sql",
+    name = "points",
+    requires = [
+        "bitmap",
+        points::_points_add,
+        points::_points_packed,
+        points::_points_by_part,
+        points::_points_sorted
+    ]
+);
+extension_sql_file!("../sql/entities.sql", name = "entities", requires = ["points"]);
 extension_sql_file!("../sql/prices.sql", name = "prices", requires = ["entities"]);
 extension_sql_file!("../sql/prices_shipped.sql", name = "prices_shipped", requires = ["prices"]);
 extension_sql_file!("../sql/ledger.sql", name = "ledger", requires = ["prices_shipped"]);
@@ -31,13 +61,18 @@ extension_sql_file!(
 );
 extension_sql_file!("../sql/append_only.sql", name = "append_only", requires = ["pricing"]);
 extension_sql_file!("../sql/maintain.sql", name = "maintain", requires = ["append_only"]);
-extension_sql_file!("../sql/rollups/by_app.sql", name = "by_app", requires = ["maintain"]);
-extension_sql_file!("../sql/rollups/by_model.sql", name = "by_model", requires = ["by_app"]);
+extension_sql_file!("../sql/progress.sql", name = "progress", requires = ["maintain"]);
+extension_sql_file!("../sql/rollups/lines.sql", name = "lines", requires = ["progress"]);
+extension_sql_file!("../sql/rollups/by_app.sql", name = "by_app", requires = ["lines"]);
+extension_sql_file!("../sql/rollups/by_entity.sql", name = "by_entity", requires = ["by_app"]);
+extension_sql_file!("../sql/rollups/by_model.sql", name = "by_model", requires = ["by_entity"]);
 extension_sql_file!("../sql/rollups/by_user.sql", name = "by_user", requires = ["by_model"]);
-extension_sql_file!("../sql/rollups/by_rule.sql", name = "by_rule", requires = ["by_user"]);
+extension_sql_file!("../sql/rollups/active_users.sql", name = "active_users", requires = ["by_user"]);
+extension_sql_file!("../sql/rollups/by_rule.sql", name = "by_rule", requires = ["active_users"]);
 extension_sql_file!("../sql/rollups/by_session.sql", name = "by_session", requires = ["by_rule"]);
-extension_sql_file!("../sql/rollups/by_entity.sql", name = "by_entity", requires = ["by_session"]);
-extension_sql_file!("../sql/budgets.sql", name = "budgets", requires = ["by_entity"]);
+extension_sql_file!("../sql/fold.sql", name = "fold", requires = ["by_session"]);
+extension_sql_file!("../sql/rebuild.sql", name = "rebuild", requires = ["fold"]);
+extension_sql_file!("../sql/budgets.sql", name = "budgets", requires = ["rebuild"]);
 extension_sql_file!("../sql/views.sql", name = "views", requires = ["budgets"]);
 extension_sql_file!(
     "../sql/record.sql",
@@ -55,4 +90,5 @@ extension_sql_file!("../sql/reports.sql", name = "reports", finalize);
 #[pg_guard]
 pub extern "C-unwind" fn _PG_init() {
     settings::define();
+    worker::register();
 }

@@ -6,19 +6,24 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use bigdecimal::BigDecimal;
+use llm_usage_core::Error;
+use pgrx::array::RawArray;
 use pgrx::callconv::{BoxRet, FcInfo};
-use pgrx::datum::{Datum, TimestampWithTimeZone};
+use pgrx::datum::{Datum, Internal, TimestampWithTimeZone};
 use pgrx::heap_tuple::PgHeapTuple;
+use pgrx::memcxt::PgMemoryContexts;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::pgrx_sql_entity_graph::metadata::{
     ArgumentError, ReturnsError, ReturnsRef, SqlMappingRef, SqlTranslatable, TypeOrigin,
 };
 use pgrx::prelude::*;
 use pgrx::tupdesc::PgTupleDesc;
-use pgrx::varlena::{varatt_is_1b_e, varatt_is_4b_c, varlena_to_byte_slice};
+use pgrx::varlena::{set_varsize_4b, varatt_is_1b_e, varatt_is_4b_c, varlena_to_byte_slice, varsize_4b};
 use serde::Serialize;
 
-use crate::error::failed;
+use crate::error::{failed, report};
+
+pub mod background;
 
 /// 2000-01-01T00:00:00Z, from which PostgreSQL counts, in microseconds since 1970.
 const POSTGRES_EPOCH: i64 = 946_684_800_000_000;
@@ -66,9 +71,87 @@ pub fn numeric(decimal: &BigDecimal) -> Result<AnyNumeric, ErrorReport> {
     AnyNumeric::try_from(decimal.to_plain_string().as_str()).map_err(failed)
 }
 
+/// The elements of an argument, in microseconds since 2000 as [`TimestampWithTimeZone::into_inner`] gives them; not copied.
+pub fn instants<'a>(
+    name: &'static str,
+    array: Array<'a, TimestampWithTimeZone>,
+) -> Result<&'a [i64], ErrorReport> {
+    if array.contains_nulls() {
+        return Err(report(&Error::NullArgument { name }));
+    }
+    // SAFETY: without NULLs the elements lie side by side, as signed 64 bits; the array is the function's own to read.
+    let elements = unsafe { RawArray::from_array(array).map(|mut array| array.data::<i64>().as_ref()) };
+    Ok(elements.unwrap_or_default())
+}
+
+/// The bytes that an aggregate has gathered: a `bytea` in the aggregate's memory, with room up to the next power of two.
+pub fn gather(
+    gathered: Internal,
+    bytes: &[u8],
+    fcinfo: pg_sys::FunctionCallInfo,
+) -> Result<Internal, ErrorReport> {
+    const LEAST_ROOM: usize = 64;
+    // SAFETY: SQL cannot make an `internal`, so this one was returned here, for this group; memory is written within its
+    // room, which is added to where there is too little.
+    unsafe {
+        let (mut state, size) = match gathered.unwrap() {
+            Some(state) => (state.cast_mut_ptr(), varsize_4b(state.cast_mut_ptr())),
+            None => {
+                let mut memory = std::ptr::null_mut();
+                if pg_sys::AggCheckCallContext(fcinfo, &mut memory) == 0 {
+                    return Err(failed("not called by an aggregate"));
+                }
+                (pg_sys::MemoryContextAlloc(memory, LEAST_ROOM).cast::<pg_sys::varlena>(), pg_sys::VARHDRSZ)
+            }
+        };
+        let new_size = size + bytes.len();
+        if new_size > LEAST_ROOM.max(size.next_power_of_two()) {
+            state = pg_sys::repalloc(state.cast(), new_size.next_power_of_two()).cast();
+        }
+        state.cast::<u8>().add(size).copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
+        set_varsize_4b(state, i32::try_from(new_size).map_err(failed)?);
+        Ok(Internal::from(Some(pg_sys::Datum::from(state))))
+    }
+}
+
+/// What [`gather`] has gathered, nothing for NULL.
+pub fn gathered(state: Internal) -> Vec<u8> {
+    // SAFETY: as above.
+    let bytes = state.unwrap().map(|state| unsafe { varlena_to_byte_slice(state.cast_mut_ptr()) });
+    bytes.unwrap_or_default().to_vec()
+}
+
 pub fn is_read_committed() -> bool {
     // SAFETY: a plain variable of this process.
     unsafe { pg_sys::XactIsoLevel == pg_sys::XACT_READ_COMMITTED as i32 }
+}
+
+/// The state of an aggregate, made when its first value comes. It lives in the aggregate's memory context and is dropped
+/// with it, after an error too. All functions of an aggregate must agree on `T`.
+pub fn state_mut<T: Default>(
+    state: &mut Option<Internal>,
+    call: pg_sys::FunctionCallInfo,
+) -> Result<&mut T, ErrorReport> {
+    let internal = match state {
+        Some(internal) => internal,
+        None => {
+            let mut context = std::ptr::null_mut();
+            // SAFETY: the call is the running one.
+            if unsafe { pg_sys::AggCheckCallContext(call, &mut context) } == 0 {
+                return Err(failed("not called by an aggregate"));
+            }
+            let made = PgMemoryContexts::For(context).leak_and_drop_on_delete(T::default());
+            state.insert(Some(pg_sys::Datum::from(made)).into())
+        }
+    };
+    // SAFETY: made above, with this type, as all functions of the aggregate agree.
+    unsafe { internal.get_mut() }.ok_or_else(|| failed("the aggregate has no state"))
+}
+
+/// As [`state_mut`], to be read.
+pub fn state<T>(state: &Internal) -> Result<&T, ErrorReport> {
+    // SAFETY: made with this type, as all functions of the aggregate agree.
+    unsafe { state.get() }.ok_or_else(|| failed("the aggregate has no state"))
 }
 
 thread_local! {

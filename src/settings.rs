@@ -1,12 +1,17 @@
 //! Settings, `llm_usage.*`. SQL reads them by name, since it may run before the library is loaded.
 
 use std::ffi::CString;
+use std::time::Duration;
 
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
 
-static DEFAULT_CURRENCY: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c"USD"));
+use crate::pg::background::is_preloading;
 
-/// Defines every setting; nothing here needs `shared_preload_libraries`.
+static DEFAULT_CURRENCY: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c"USD"));
+static FOLD_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(1000);
+static DATABASES: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c"postgres"));
+
+/// Defines every setting, but what only a preloaded library may have.
 pub fn define() {
     GucRegistry::define_string_guc(
         c"llm_usage.default_currency",
@@ -16,4 +21,35 @@ pub fn define() {
         GucContext::Userset,
         GucFlags::default(),
     );
+    GucRegistry::define_int_guc(
+        c"llm_usage.fold_interval",
+        c"How long the background worker waits after a fold.",
+        c"At 0 it does not fold; fold() can be called by hand.",
+        &FOLD_INTERVAL,
+        0,
+        60 * 60 * 1000,
+        GucContext::Sighup,
+        GucFlags::UNIT_MS,
+    );
+    if is_preloading() {
+        GucRegistry::define_string_guc(
+            c"llm_usage.databases",
+            c"Databases that have a background worker.",
+            c"Names separated by commas, in double quotes where they have capitals, commas or blanks; empty for none.",
+            &DATABASES,
+            GucContext::Postmaster,
+            GucFlags::default(),
+        );
+    }
+}
+
+/// `None` if the worker is not to fold.
+pub fn fold_interval() -> Option<Duration> {
+    let milliseconds = u64::try_from(FOLD_INTERVAL.get()).unwrap_or_default();
+    (milliseconds > 0).then(|| Duration::from_millis(milliseconds))
+}
+
+/// The list of databases that have a worker, as it was written.
+pub fn databases() -> CString {
+    DATABASES.get().unwrap_or_default()
 }

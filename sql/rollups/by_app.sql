@@ -1,20 +1,174 @@
+CREATE TABLE llm_usage._by_app_hour (
+  app_id            bigint NOT NULL,
+  bucket            timestamptz NOT NULL,
+  requests          bigint NOT NULL,
+  unpriced_requests bigint NOT NULL,
+  line              integer NOT NULL,
+  input_tokens      numeric NOT NULL,
+  completion_tokens numeric NOT NULL,
+  cost              numeric NOT NULL,
+  PRIMARY KEY (app_id, bucket, line)
+) WITH (fillfactor = 90);
+CREATE TABLE llm_usage._by_app_day (LIKE llm_usage._by_app_hour INCLUDING INDEXES) WITH (fillfactor = 90);
+SELECT pg_catalog.pg_extension_config_dump('llm_usage._by_app_hour', '');
+SELECT pg_catalog.pg_extension_config_dump('llm_usage._by_app_day', '');
+
+-- The hours of some of the ledger.
+CREATE FUNCTION llm_usage._by_app_batch(after_id bigint, up_to_id bigint, from_time timestamptz, to_time timestamptz)
+  RETURNS SETOF llm_usage._by_app_hour
+  LANGUAGE sql STABLE
+  BEGIN ATOMIC
+    SELECT b.app_id, b.bucket, b.requests, b.unpriced_requests, l.number, b.input_tokens, b.completion_tokens, b.cost
+      FROM (SELECT e.app_id, llm_usage._hour(e.occurred_at) AS bucket, e.llm_id, e.model COLLATE "C" AS model,
+                   e.vendor COLLATE "C" AS vendor, e.currency COLLATE "C" AS currency,
+                   count(*) FILTER (WHERE e.corrects IS NULL) AS requests,
+                   count(*) FILTER (WHERE e.corrects IS NULL AND e.cost IS NULL) AS unpriced_requests,
+                   sum(e.prompt_tokens::bigint + e.cache_read_tokens + e.cache_write_tokens) AS input_tokens,
+                   sum(e.completion_tokens)::numeric AS completion_tokens, coalesce(sum(e.cost), 0) AS cost
+              FROM llm_usage.usage_events e
+             WHERE e.id > after_id AND e.id <= up_to_id AND e.occurred_at >= from_time AND e.occurred_at < to_time
+             GROUP BY 1, 2, 3, 4, 5, 6) b
+      JOIN llm_usage._lines l ON l.model = b.model AND l.vendor IS NOT DISTINCT FROM b.vendor
+                             AND l.llm_id = b.llm_id AND l.currency = b.currency;
+  END;
+
+-- Apps and LLMs in all come from the same batch.
+CREATE FUNCTION llm_usage._fold_by_app(after_id bigint, up_to_id bigint, from_time timestamptz, to_time timestamptz)
+  RETURNS void
+  LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  WITH batch AS MATERIALIZED (
+    SELECT * FROM llm_usage._by_app_batch(after_id, up_to_id, from_time, to_time)
+  ), hours AS (
+    INSERT INTO llm_usage._by_app_hour AS kept
+    SELECT * FROM batch ORDER BY app_id, bucket, line
+    ON CONFLICT (app_id, bucket, line) DO UPDATE SET
+      requests = kept.requests + excluded.requests,
+      unpriced_requests = kept.unpriced_requests + excluded.unpriced_requests,
+      input_tokens = kept.input_tokens + excluded.input_tokens,
+      completion_tokens = kept.completion_tokens + excluded.completion_tokens,
+      cost = kept.cost + excluded.cost
+  ), days AS (
+    INSERT INTO llm_usage._by_app_day AS kept
+    SELECT b.app_id, llm_usage._day(b.bucket), sum(b.requests), sum(b.unpriced_requests), b.line, sum(b.input_tokens),
+           sum(b.completion_tokens), sum(b.cost)
+      FROM batch b
+     GROUP BY 1, 2, b.line
+     ORDER BY 1, 2, b.line
+    ON CONFLICT (app_id, bucket, line) DO UPDATE SET
+      requests = kept.requests + excluded.requests,
+      unpriced_requests = kept.unpriced_requests + excluded.unpriced_requests,
+      input_tokens = kept.input_tokens + excluded.input_tokens,
+      completion_tokens = kept.completion_tokens + excluded.completion_tokens,
+      cost = kept.cost + excluded.cost
+  ), entity AS MATERIALIZED (
+    SELECT coalesce(b.app_id, b.llm_id) AS entity_id, b.bucket, sum(b.requests) AS requests,
+           sum(b.unpriced_requests) AS unpriced_requests,
+           CASE WHEN b.app_id IS NULL THEN 'LLM' ELSE 'App' END AS entity_type, b.currency,
+           sum(b.total_tokens) AS total_tokens, sum(b.cost) AS cost
+      FROM (SELECT b.app_id, l.llm_id, b.bucket, l.currency, b.requests, b.unpriced_requests,
+                   b.input_tokens + b.completion_tokens AS total_tokens, b.cost
+              FROM batch b
+              JOIN llm_usage._lines l ON l.number = b.line) b
+     GROUP BY GROUPING SETS ((b.bucket, b.currency, b.app_id), (b.bucket, b.currency, b.llm_id))
+  ), entity_hours AS (
+    INSERT INTO llm_usage._by_entity_hour AS kept
+    SELECT * FROM entity ORDER BY bucket, entity_type, entity_id, currency
+    ON CONFLICT (bucket, entity_type, entity_id, currency) DO UPDATE SET
+      requests = kept.requests + excluded.requests,
+      unpriced_requests = kept.unpriced_requests + excluded.unpriced_requests,
+      total_tokens = kept.total_tokens + excluded.total_tokens,
+      cost = kept.cost + excluded.cost
+  ), entity_days AS (
+    INSERT INTO llm_usage._by_entity_day AS kept
+    SELECT e.entity_id, llm_usage._day(e.bucket), sum(e.requests), sum(e.unpriced_requests), e.entity_type, e.currency,
+           sum(e.total_tokens), sum(e.cost)
+      FROM entity e
+     GROUP BY 1, 2, e.entity_type, e.currency
+     ORDER BY 2, e.entity_type, 1, e.currency
+    ON CONFLICT (bucket, entity_type, entity_id, currency) DO UPDATE SET
+      requests = kept.requests + excluded.requests,
+      unpriced_requests = kept.unpriced_requests + excluded.unpriced_requests,
+      total_tokens = kept.total_tokens + excluded.total_tokens,
+      cost = kept.cost + excluded.cost
+  )
+  INSERT INTO llm_usage._by_entity_month AS kept
+  SELECT e.entity_id, llm_usage._month(e.bucket), sum(e.requests), sum(e.unpriced_requests), e.entity_type, e.currency,
+         sum(e.total_tokens), sum(e.cost)
+    FROM entity e
+   GROUP BY 1, 2, e.entity_type, e.currency
+   ORDER BY 2, e.entity_type, 1, e.currency
+  ON CONFLICT (bucket, entity_type, entity_id, currency) DO UPDATE SET
+    requests = kept.requests + excluded.requests,
+    unpriced_requests = kept.unpriced_requests + excluded.unpriced_requests,
+    total_tokens = kept.total_tokens + excluded.total_tokens,
+    cost = kept.cost + excluded.cost;
+END $$;
+
+CREATE FUNCTION llm_usage._by_app_hour_expected() RETURNS SETOF llm_usage._by_app_hour
+  LANGUAGE sql STABLE
+  BEGIN ATOMIC
+    SELECT * FROM llm_usage._by_app_batch(0, llm_usage._folded_up_to('usage_events'), '-infinity', 'infinity');
+  END;
+CREATE FUNCTION llm_usage._by_app_day_expected() RETURNS SETOF llm_usage._by_app_day
+  LANGUAGE sql STABLE
+  BEGIN ATOMIC
+    SELECT h.app_id, llm_usage._day(h.bucket), sum(h.requests)::bigint, sum(h.unpriced_requests)::bigint, h.line,
+           sum(h.input_tokens), sum(h.completion_tokens), sum(h.cost)
+      FROM llm_usage._by_app_hour h
+     GROUP BY 1, 2, h.line;
+  END;
+INSERT INTO llm_usage._rollups (ledger, name) VALUES ('usage_events', 'by_app');
+INSERT INTO llm_usage._rollup_tables (name) VALUES ('_by_app_hour'), ('_by_app_day');
+
+-- Rollup, edges and tail of [from_time, to_time): the parts of the sums, not yet summed. Whoever asks for one app puts the
+-- condition outside, so that each part is read through its index.
+CREATE FUNCTION llm_usage._by_app(from_time timestamptz, to_time timestamptz)
+  RETURNS TABLE (bucket timestamptz, app_id bigint, llm_id bigint, vendor text, model text, currency text, requests bigint,
+                 unpriced_requests bigint, input_tokens numeric, completion_tokens numeric, cost numeric)
+  LANGUAGE sql STABLE PARALLEL SAFE
+  BEGIN ATOMIC
+    WITH cut AS MATERIALIZED (SELECT * FROM llm_usage._cut(from_time, to_time))
+    SELECT k.bucket, k.app_id, l.llm_id, l.vendor, l.model, l.currency, k.requests, k.unpriced_requests, k.input_tokens,
+           k.completion_tokens, k.cost
+      FROM cut c
+      JOIN llm_usage._by_app_day k ON k.bucket >= c.first_day AND k.bucket < c.last_day
+      JOIN llm_usage._lines l ON l.number = k.line
+    UNION ALL
+    SELECT k.bucket, k.app_id, l.llm_id, l.vendor, l.model, l.currency, k.requests, k.unpriced_requests, k.input_tokens,
+           k.completion_tokens, k.cost
+      FROM cut c
+     CROSS JOIN LATERAL (VALUES (c.first_hour, c.first_day), (c.last_day, c.last_hour)) r (first, last)
+      JOIN llm_usage._by_app_hour k ON k.bucket >= r.first AND k.bucket < r.last
+      JOIN llm_usage._lines l ON l.number = k.line
+     WHERE r.first < r.last
+    UNION ALL
+    SELECT e.occurred_at, e.app_id, e.llm_id, e.vendor, e.model, e.currency, e.requests, e.unpriced_requests, e.input_tokens,
+           e.completion_tokens, e.cost
+      FROM cut c
+     CROSS JOIN LATERAL (VALUES (c.first, c.first_hour), (c.last_hour, c.last)) r (first, last)
+      JOIN llm_usage._folded_events e ON e.occurred_at >= r.first AND e.occurred_at < r.last
+     WHERE r.first < r.last
+    UNION ALL
+    SELECT e.occurred_at, e.app_id, e.llm_id, e.vendor, e.model, e.currency, e.requests, e.unpriced_requests, e.input_tokens,
+           e.completion_tokens, e.cost
+      FROM cut c
+      JOIN llm_usage._tail_events e ON e.occurred_at >= c.first AND e.occurred_at < c.last;
+  END;
+
 CREATE FUNCTION llm_usage.app_activity(
     for_app bigint DEFAULT NULL, from_time timestamptz DEFAULT NULL, to_time timestamptz DEFAULT NULL)
   RETURNS TABLE (day date, app_id bigint, llm_id bigint, vendor text, model text, currency text, requests bigint,
                  unpriced_requests bigint, input_tokens numeric, completion_tokens numeric, total_tokens numeric, cost numeric)
   LANGUAGE sql STABLE PARALLEL SAFE
   BEGIN ATOMIC
-    SELECT (e.occurred_at AT TIME ZONE 'UTC')::date, e.app_id, e.llm_id, e.vendor, e.model, e.currency,
-           count(*) FILTER (WHERE e.corrects IS NULL),
-           count(*) FILTER (WHERE e.corrects IS NULL AND e.cost IS NULL),
-           sum(e.prompt_tokens + e.cache_read_tokens + e.cache_write_tokens),
-           sum(e.completion_tokens),
-           sum(e.prompt_tokens + e.cache_read_tokens + e.cache_write_tokens + e.completion_tokens),
-           coalesce(sum(e.cost), 0)
-      FROM llm_usage._usage_events e
-     WHERE (for_app IS NULL OR e.app_id = for_app)
-       AND e.occurred_at >= coalesce(from_time, '-infinity')
-       AND e.occurred_at < coalesce(to_time, 'infinity')
+    SELECT (a.bucket AT TIME ZONE 'UTC')::date, a.app_id, a.llm_id, a.vendor, a.model, a.currency,
+           sum(a.requests)::bigint, sum(a.unpriced_requests)::bigint, sum(a.input_tokens), sum(a.completion_tokens),
+           sum(a.input_tokens + a.completion_tokens), sum(a.cost)
+      FROM llm_usage._by_app(from_time, to_time) a
+     WHERE for_app IS NULL OR a.app_id = for_app
      GROUP BY 1, 2, 3, 4, 5, 6;
   END;
 COMMENT ON FUNCTION llm_usage.app_activity(bigint, timestamptz, timestamptz) IS

@@ -1,29 +1,116 @@
+-- Apps and LLMs by currency, for spending and for the days of one app. Months, too: a budget's period is mostly one. The fold
+-- of by_app fills them: another pass over the ledger would take as long again.
+CREATE TABLE llm_usage._by_entity_hour (
+  entity_id         bigint NOT NULL,
+  bucket            timestamptz NOT NULL,
+  requests          bigint NOT NULL,
+  unpriced_requests bigint NOT NULL,
+  entity_type       text COLLATE "C" NOT NULL,
+  currency          text COLLATE "C" NOT NULL,
+  total_tokens      numeric NOT NULL,
+  cost              numeric NOT NULL,
+  PRIMARY KEY (bucket, entity_type, entity_id, currency)
+) WITH (fillfactor = 90);
+CREATE TABLE llm_usage._by_entity_day (LIKE llm_usage._by_entity_hour INCLUDING INDEXES) WITH (fillfactor = 90);
+CREATE INDEX ON llm_usage._by_entity_day (entity_type, entity_id, bucket);
+CREATE TABLE llm_usage._by_entity_month (LIKE llm_usage._by_entity_hour INCLUDING INDEXES) WITH (fillfactor = 50);
+SELECT pg_catalog.pg_extension_config_dump('llm_usage._by_entity_hour', '');
+SELECT pg_catalog.pg_extension_config_dump('llm_usage._by_entity_day', '');
+SELECT pg_catalog.pg_extension_config_dump('llm_usage._by_entity_month', '');
+
+CREATE FUNCTION llm_usage._by_entity_hour_expected() RETURNS SETOF llm_usage._by_entity_hour
+  LANGUAGE sql STABLE
+  BEGIN ATOMIC
+    SELECT n.entity_id, a.bucket, sum(a.requests)::bigint, sum(a.unpriced_requests)::bigint, n.entity_type, l.currency,
+           sum(a.input_tokens + a.completion_tokens), sum(a.cost)
+      FROM llm_usage._by_app_hour a
+      JOIN llm_usage._lines l ON l.number = a.line
+     CROSS JOIN LATERAL (VALUES ('App' COLLATE "C", a.app_id), ('LLM', l.llm_id)) n (entity_type, entity_id)
+     GROUP BY n.entity_type, n.entity_id, l.currency, a.bucket;
+  END;
+CREATE FUNCTION llm_usage._by_entity_day_expected() RETURNS SETOF llm_usage._by_entity_day
+  LANGUAGE sql STABLE
+  BEGIN ATOMIC
+    SELECT h.entity_id, llm_usage._day(h.bucket), sum(h.requests)::bigint, sum(h.unpriced_requests)::bigint, h.entity_type,
+           h.currency, sum(h.total_tokens), sum(h.cost)
+      FROM llm_usage._by_entity_hour h
+     GROUP BY 1, 2, h.entity_type, h.currency;
+  END;
+CREATE FUNCTION llm_usage._by_entity_month_expected() RETURNS SETOF llm_usage._by_entity_month
+  LANGUAGE sql STABLE
+  BEGIN ATOMIC
+    SELECT d.entity_id, llm_usage._month(d.bucket), sum(d.requests)::bigint, sum(d.unpriced_requests)::bigint, d.entity_type,
+           d.currency, sum(d.total_tokens), sum(d.cost)
+      FROM llm_usage._by_entity_day d
+     GROUP BY 1, 2, d.entity_type, d.currency;
+  END;
+INSERT INTO llm_usage._rollup_tables (name) VALUES ('_by_entity_hour'), ('_by_entity_day'), ('_by_entity_month');
+
+-- Rollup, edges and tail of [from_time, to_time), App 0 and LLM 0 included: the parts of the sums. Whole months stand for their
+-- first day, unless by_day.
+CREATE FUNCTION llm_usage._by_entity(from_time timestamptz, to_time timestamptz, by_day boolean)
+  RETURNS TABLE (bucket timestamptz, entity_type text, entity_id bigint, currency text, requests bigint,
+                 unpriced_requests bigint, total_tokens numeric, cost numeric)
+  LANGUAGE sql STABLE PARALLEL SAFE
+  BEGIN ATOMIC
+    WITH cut AS MATERIALIZED (
+      SELECT c.*, m.first_month, greatest(m.first_month, least(c.last_day, llm_usage._month(c.last_day))) AS last_month
+        FROM llm_usage._cut(from_time, to_time) c,
+     LATERAL (SELECT CASE WHEN by_day THEN c.last_day
+                          ELSE least(c.last_day, llm_usage._next_month(c.first_day))
+                     END) m (first_month)
+    )
+    SELECT k.bucket, k.entity_type, k.entity_id, k.currency, k.requests, k.unpriced_requests, k.total_tokens, k.cost
+      FROM cut c
+      JOIN llm_usage._by_entity_month k ON k.bucket >= c.first_month AND k.bucket < c.last_month
+    UNION ALL
+    SELECT k.bucket, k.entity_type, k.entity_id, k.currency, k.requests, k.unpriced_requests, k.total_tokens, k.cost
+      FROM cut c
+     CROSS JOIN LATERAL (VALUES (c.first_day, c.first_month), (c.last_month, c.last_day)) r (first, last)
+      JOIN llm_usage._by_entity_day k ON k.bucket >= r.first AND k.bucket < r.last
+     WHERE r.first < r.last
+    UNION ALL
+    SELECT k.bucket, k.entity_type, k.entity_id, k.currency, k.requests, k.unpriced_requests, k.total_tokens, k.cost
+      FROM cut c
+     CROSS JOIN LATERAL (VALUES (c.first_hour, c.first_day), (c.last_day, c.last_hour)) r (first, last)
+      JOIN llm_usage._by_entity_hour k ON k.bucket >= r.first AND k.bucket < r.last
+     WHERE r.first < r.last
+    UNION ALL
+    SELECT e.occurred_at, n.entity_type, n.entity_id, e.currency, e.requests, e.unpriced_requests,
+           e.input_tokens + e.completion_tokens, e.cost
+      FROM cut c
+     CROSS JOIN LATERAL (VALUES (c.first, c.first_hour), (c.last_hour, c.last)) r (first, last)
+      JOIN llm_usage._folded_events e ON e.occurred_at >= r.first AND e.occurred_at < r.last
+     CROSS JOIN LATERAL (VALUES ('App' COLLATE "C", e.app_id), ('LLM', e.llm_id)) n (entity_type, entity_id)
+     WHERE r.first < r.last
+    UNION ALL
+    SELECT e.occurred_at, n.entity_type, n.entity_id, e.currency, e.requests, e.unpriced_requests,
+           e.input_tokens + e.completion_tokens, e.cost
+      FROM cut c
+      JOIN llm_usage._tail_events e ON e.occurred_at >= c.first AND e.occurred_at < c.last
+     CROSS JOIN LATERAL (VALUES ('App' COLLATE "C", e.app_id), ('LLM', e.llm_id)) n (entity_type, entity_id);
+  END;
+
+-- What the rollup alone holds of one entity in whole UTC days [from_day, to_day).
+CREATE FUNCTION llm_usage._entity_days(for_type text, for_id bigint, from_day timestamptz, to_day timestamptz)
+  RETURNS TABLE (currency text, unpriced_requests bigint, cost numeric)
+  LANGUAGE sql STABLE PARALLEL SAFE
+  BEGIN ATOMIC
+    SELECT k.currency, k.unpriced_requests, k.cost
+      FROM llm_usage._by_entity_day k
+     WHERE k.entity_type = for_type AND k.entity_id = for_id AND k.bucket >= from_day AND k.bucket < to_day;
+  END;
+
 CREATE FUNCTION llm_usage.entity_activity(from_time timestamptz DEFAULT NULL, to_time timestamptz DEFAULT NULL)
   RETURNS TABLE (day date, entity_type text, entity_id bigint, currency text, requests bigint, unpriced_requests bigint,
                  total_tokens numeric, cost numeric)
   LANGUAGE sql STABLE PARALLEL SAFE
   BEGIN ATOMIC
-    SELECT (e.occurred_at AT TIME ZONE 'UTC')::date, 'App', e.app_id, e.currency,
-           count(*) FILTER (WHERE e.corrects IS NULL),
-           count(*) FILTER (WHERE e.corrects IS NULL AND e.cost IS NULL),
-           sum(e.prompt_tokens + e.cache_read_tokens + e.cache_write_tokens + e.completion_tokens),
-           coalesce(sum(e.cost), 0)
-      FROM llm_usage._usage_events e
-     WHERE e.app_id <> 0
-       AND e.occurred_at >= coalesce(from_time, '-infinity')
-       AND e.occurred_at < coalesce(to_time, 'infinity')
-     GROUP BY 1, e.app_id, e.currency
-    UNION ALL
-    SELECT (e.occurred_at AT TIME ZONE 'UTC')::date, 'LLM', e.llm_id, e.currency,
-           count(*) FILTER (WHERE e.corrects IS NULL),
-           count(*) FILTER (WHERE e.corrects IS NULL AND e.cost IS NULL),
-           sum(e.prompt_tokens + e.cache_read_tokens + e.cache_write_tokens + e.completion_tokens),
-           coalesce(sum(e.cost), 0)
-      FROM llm_usage._usage_events e
-     WHERE e.llm_id <> 0
-       AND e.occurred_at >= coalesce(from_time, '-infinity')
-       AND e.occurred_at < coalesce(to_time, 'infinity')
-     GROUP BY 1, e.llm_id, e.currency;
+    SELECT (a.bucket AT TIME ZONE 'UTC')::date, a.entity_type, a.entity_id, a.currency, sum(a.requests)::bigint,
+           sum(a.unpriced_requests)::bigint, sum(a.total_tokens), sum(a.cost)
+      FROM llm_usage._by_entity(from_time, to_time, true) a
+     WHERE a.entity_id <> 0
+     GROUP BY 1, 2, 3, 4;
   END;
 COMMENT ON FUNCTION llm_usage.entity_activity(timestamptz, timestamptz) IS
   'What each App and each LLM used in [from_time, to_time), a row for each UTC day, entity and currency; NULL: no bound. An event counts for its App and for its LLM; app 0 and LLM 0 are none. cost is in currency and leaves unpriced_requests out.';

@@ -1,38 +1,229 @@
+-- Sums by model, of 5 minutes, hours and days. A model is asked about between any instants, and the ledger has no index for
+-- it: points holds every event of the 5 minutes in a few bytes, so that a bound which cuts them needs no ledger.
+CREATE TABLE llm_usage._by_model_5min (
+  bucket            timestamptz NOT NULL,
+  requests          bigint NOT NULL,
+  unpriced_requests bigint NOT NULL,
+  line              integer NOT NULL,
+  input_tokens      numeric NOT NULL,
+  completion_tokens numeric NOT NULL,
+  cost              numeric NOT NULL,
+  points            bytea NOT NULL,
+  PRIMARY KEY (line, bucket)
+) WITH (fillfactor = 90);
+ALTER TABLE llm_usage._by_model_5min ALTER COLUMN points SET STORAGE EXTERNAL;
+CREATE TABLE llm_usage._by_model_hour (
+  bucket            timestamptz NOT NULL,
+  requests          bigint NOT NULL,
+  unpriced_requests bigint NOT NULL,
+  line              integer NOT NULL,
+  input_tokens      numeric NOT NULL,
+  completion_tokens numeric NOT NULL,
+  cost              numeric NOT NULL,
+  PRIMARY KEY (line, bucket)
+) WITH (fillfactor = 90);
+CREATE TABLE llm_usage._by_model_day (LIKE llm_usage._by_model_hour INCLUDING INDEXES) WITH (fillfactor = 90);
+SELECT pg_catalog.pg_extension_config_dump('llm_usage._by_model_5min', '');
+SELECT pg_catalog.pg_extension_config_dump('llm_usage._by_model_hour', '');
+SELECT pg_catalog.pg_extension_config_dump('llm_usage._by_model_day', '');
+
+CREATE FUNCTION llm_usage._5min(at timestamptz) RETURNS timestamptz
+  LANGUAGE sql IMMUTABLE PARALLEL SAFE
+  RETURN date_bin('5 minutes', at, '2000-01-01 00:00:00+00');
+
+CREATE FUNCTION llm_usage._by_model_batch(after_id bigint, up_to_id bigint, from_time timestamptz, to_time timestamptz)
+  RETURNS SETOF llm_usage._by_model_5min
+  LANGUAGE sql STABLE
+  BEGIN ATOMIC
+    SELECT b.bucket, b.requests, b.unpriced_requests, l.number, b.input_tokens, b.completion_tokens, b.cost, b.points
+      FROM (SELECT e.bucket, e.llm_id, e.model, e.vendor, e.currency,
+                   count(*) FILTER (WHERE e.corrects IS NULL) AS requests,
+                   count(*) FILTER (WHERE e.corrects IS NULL AND e.cost IS NULL) AS unpriced_requests,
+                   sum(e.input_tokens) AS input_tokens, sum(e.completion_tokens)::numeric AS completion_tokens,
+                   coalesce(sum(e.cost), 0) AS cost,
+                   llm_usage._points_agg(e.occurred_at, e.bucket, e.corrects IS NULL, e.input_tokens, e.completion_tokens)
+                     AS points
+              FROM (SELECT e.occurred_at, llm_usage._5min(e.occurred_at) AS bucket, e.llm_id, e.model COLLATE "C" AS model,
+                           e.vendor COLLATE "C" AS vendor, e.currency COLLATE "C" AS currency, e.corrects, e.cost,
+                           e.prompt_tokens::bigint + e.cache_read_tokens + e.cache_write_tokens AS input_tokens,
+                           e.completion_tokens
+                      FROM llm_usage.usage_events e
+                     WHERE e.id > after_id AND e.id <= up_to_id AND e.occurred_at >= from_time AND e.occurred_at < to_time) e
+             GROUP BY 1, 2, 3, 4, 5) b
+      JOIN llm_usage._lines l ON l.model = b.model AND l.vendor IS NOT DISTINCT FROM b.vendor
+                             AND l.llm_id = b.llm_id AND l.currency = b.currency;
+  END;
+
+CREATE FUNCTION llm_usage._fold_by_model(after_id bigint, up_to_id bigint, from_time timestamptz, to_time timestamptz)
+  RETURNS void
+  LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  WITH batch AS MATERIALIZED (
+    SELECT * FROM llm_usage._by_model_batch(after_id, up_to_id, from_time, to_time)
+  ), hour AS MATERIALIZED (
+    SELECT llm_usage._hour(b.bucket) AS bucket, sum(b.requests) AS requests, sum(b.unpriced_requests) AS unpriced_requests,
+           b.line, sum(b.input_tokens) AS input_tokens, sum(b.completion_tokens) AS completion_tokens, sum(b.cost) AS cost
+      FROM batch b
+     GROUP BY 1, b.line
+  ), minutes AS (
+    INSERT INTO llm_usage._by_model_5min AS kept
+    SELECT * FROM batch ORDER BY line, bucket
+    ON CONFLICT (line, bucket) DO UPDATE SET
+      requests = kept.requests + excluded.requests,
+      unpriced_requests = kept.unpriced_requests + excluded.unpriced_requests,
+      input_tokens = kept.input_tokens + excluded.input_tokens,
+      completion_tokens = kept.completion_tokens + excluded.completion_tokens,
+      cost = kept.cost + excluded.cost,
+      points = kept.points || excluded.points
+  ), hours AS (
+    INSERT INTO llm_usage._by_model_hour AS kept
+    SELECT * FROM hour ORDER BY line, bucket
+    ON CONFLICT (line, bucket) DO UPDATE SET
+      requests = kept.requests + excluded.requests,
+      unpriced_requests = kept.unpriced_requests + excluded.unpriced_requests,
+      input_tokens = kept.input_tokens + excluded.input_tokens,
+      completion_tokens = kept.completion_tokens + excluded.completion_tokens,
+      cost = kept.cost + excluded.cost
+  )
+  INSERT INTO llm_usage._by_model_day AS kept
+  SELECT llm_usage._day(h.bucket), sum(h.requests), sum(h.unpriced_requests), h.line, sum(h.input_tokens),
+         sum(h.completion_tokens), sum(h.cost)
+    FROM hour h
+   GROUP BY 1, h.line
+   ORDER BY h.line, 1
+  ON CONFLICT (line, bucket) DO UPDATE SET
+    requests = kept.requests + excluded.requests,
+    unpriced_requests = kept.unpriced_requests + excluded.unpriced_requests,
+    input_tokens = kept.input_tokens + excluded.input_tokens,
+    completion_tokens = kept.completion_tokens + excluded.completion_tokens,
+    cost = kept.cost + excluded.cost;
+END $$;
+
+-- Points stand in the order of their folds: they are the same if they are the same when sorted.
+CREATE FUNCTION llm_usage._by_model_5min_expected() RETURNS SETOF llm_usage._by_model_5min
+  LANGUAGE sql STABLE
+  BEGIN ATOMIC
+    SELECT b.bucket, b.requests, b.unpriced_requests, b.line, b.input_tokens, b.completion_tokens, b.cost,
+           CASE WHEN llm_usage._points_sorted(b.points) = llm_usage._points_sorted(k.points) THEN k.points ELSE b.points END
+      FROM llm_usage._by_model_batch(0, llm_usage._folded_up_to('usage_events'), '-infinity', 'infinity') b
+      LEFT JOIN llm_usage._by_model_5min k ON k.line = b.line AND k.bucket = b.bucket;
+  END;
+CREATE FUNCTION llm_usage._by_model_hour_expected() RETURNS SETOF llm_usage._by_model_hour
+  LANGUAGE sql STABLE
+  BEGIN ATOMIC
+    SELECT llm_usage._hour(m.bucket), sum(m.requests)::bigint, sum(m.unpriced_requests)::bigint, m.line, sum(m.input_tokens),
+           sum(m.completion_tokens), sum(m.cost)
+      FROM llm_usage._by_model_5min m
+     GROUP BY 1, m.line;
+  END;
+CREATE FUNCTION llm_usage._by_model_day_expected() RETURNS SETOF llm_usage._by_model_day
+  LANGUAGE sql STABLE
+  BEGIN ATOMIC
+    SELECT llm_usage._day(h.bucket), sum(h.requests)::bigint, sum(h.unpriced_requests)::bigint, h.line, sum(h.input_tokens),
+           sum(h.completion_tokens), sum(h.cost)
+      FROM llm_usage._by_model_hour h
+     GROUP BY 1, h.line;
+  END;
+INSERT INTO llm_usage._rollups (ledger, name) VALUES ('usage_events', 'by_model');
+INSERT INTO llm_usage._rollup_tables (name) VALUES ('_by_model_5min'), ('_by_model_hour'), ('_by_model_day');
+
+-- Rollup, edges and tail of [from_time, to_time): the parts of the sums.
+CREATE FUNCTION llm_usage._by_model(from_time timestamptz, to_time timestamptz)
+  RETURNS TABLE (bucket timestamptz, vendor text, model text, currency text, requests bigint, unpriced_requests bigint,
+                 input_tokens numeric, completion_tokens numeric, cost numeric)
+  LANGUAGE sql STABLE PARALLEL SAFE
+  BEGIN ATOMIC
+    WITH cut AS MATERIALIZED (SELECT * FROM llm_usage._cut(from_time, to_time))
+    SELECT k.bucket, l.vendor, l.model, l.currency, k.requests, k.unpriced_requests, k.input_tokens, k.completion_tokens, k.cost
+      FROM cut c
+      JOIN llm_usage._by_model_day k ON k.bucket >= c.first_day AND k.bucket < c.last_day
+      JOIN llm_usage._lines l ON l.number = k.line
+    UNION ALL
+    SELECT k.bucket, l.vendor, l.model, l.currency, k.requests, k.unpriced_requests, k.input_tokens, k.completion_tokens, k.cost
+      FROM cut c
+     CROSS JOIN LATERAL (VALUES (c.first_hour, c.first_day), (c.last_day, c.last_hour)) r (first, last)
+      JOIN llm_usage._by_model_hour k ON k.bucket >= r.first AND k.bucket < r.last
+      JOIN llm_usage._lines l ON l.number = k.line
+     WHERE r.first < r.last
+    UNION ALL
+    SELECT e.occurred_at, e.vendor, e.model, e.currency, e.requests, e.unpriced_requests, e.input_tokens, e.completion_tokens,
+           e.cost
+      FROM cut c
+     CROSS JOIN LATERAL (VALUES (c.first, c.first_hour), (c.last_hour, c.last)) r (first, last)
+      JOIN llm_usage._folded_events e ON e.occurred_at >= r.first AND e.occurred_at < r.last
+     WHERE r.first < r.last
+    UNION ALL
+    SELECT e.occurred_at, e.vendor, e.model, e.currency, e.requests, e.unpriced_requests, e.input_tokens, e.completion_tokens,
+           e.cost
+      FROM cut c
+      JOIN llm_usage._tail_events e ON e.occurred_at >= c.first AND e.occurred_at < c.last;
+  END;
+
 CREATE FUNCTION llm_usage.model_activity(
     for_model text DEFAULT NULL, from_time timestamptz DEFAULT NULL, to_time timestamptz DEFAULT NULL)
   RETURNS TABLE (day date, vendor text, model text, currency text, requests bigint, unpriced_requests bigint,
                  input_tokens numeric, completion_tokens numeric, total_tokens numeric, cost numeric)
   LANGUAGE sql STABLE PARALLEL SAFE
   BEGIN ATOMIC
-    SELECT (e.occurred_at AT TIME ZONE 'UTC')::date, e.vendor, e.model, e.currency,
-           count(*) FILTER (WHERE e.corrects IS NULL),
-           count(*) FILTER (WHERE e.corrects IS NULL AND e.cost IS NULL),
-           sum(e.prompt_tokens + e.cache_read_tokens + e.cache_write_tokens),
-           sum(e.completion_tokens),
-           sum(e.prompt_tokens + e.cache_read_tokens + e.cache_write_tokens + e.completion_tokens),
-           coalesce(sum(e.cost), 0)
-      FROM llm_usage._usage_events e
-     WHERE (for_model IS NULL OR e.model = for_model)
-       AND e.occurred_at >= coalesce(from_time, '-infinity')
-       AND e.occurred_at < coalesce(to_time, 'infinity')
+    SELECT (a.bucket AT TIME ZONE 'UTC')::date, a.vendor, a.model, a.currency, sum(a.requests)::bigint,
+           sum(a.unpriced_requests)::bigint, sum(a.input_tokens), sum(a.completion_tokens),
+           sum(a.input_tokens + a.completion_tokens), sum(a.cost)
+      FROM llm_usage._by_model(from_time, to_time) a
+     WHERE for_model IS NULL OR a.model = for_model
      GROUP BY 1, 2, 3, 4;
   END;
 COMMENT ON FUNCTION llm_usage.model_activity(text, timestamptz, timestamptz) IS
   'What models were used for in [from_time, to_time), a row for each UTC day, vendor, model and currency; NULL: every model, no bound. input_tokens holds the cached kinds, total_tokens = input_tokens + completion_tokens, cost is in currency and leaves unpriced_requests out.';
 
+-- Days that no start cuts are read from the days, of the others the hours, of cut hours the 5 minutes, of cut 5 minutes the points.
 CREATE FUNCTION llm_usage.model_activity_between(for_model text, starts timestamptz[], to_time timestamptz)
   RETURNS TABLE (part integer, requests bigint, input_tokens numeric, completion_tokens numeric)
   LANGUAGE sql STABLE PARALLEL SAFE
   BEGIN ATOMIC
-    SELECT width_bucket(e.occurred_at, starts),
-           count(*) FILTER (WHERE e.corrects IS NULL),
-           sum(e.prompt_tokens + e.cache_read_tokens + e.cache_write_tokens),
-           sum(e.completion_tokens)
-      FROM llm_usage._usage_events e
-     WHERE e.model = for_model
-       AND e.occurred_at >= starts[1]
-       AND e.occurred_at < to_time
-     GROUP BY 1;
+    WITH line AS MATERIALIZED (
+      SELECT l.number FROM llm_usage._lines l WHERE l.model = for_model
+    ), cut AS MATERIALIZED (
+      SELECT c.at FROM unnest(starts || to_time) c (at)
+    ), cut_day AS MATERIALIZED (
+      SELECT DISTINCT llm_usage._day(c.at) AS bucket FROM cut c WHERE c.at <> llm_usage._day(c.at)
+    ), cut_hour AS MATERIALIZED (
+      SELECT DISTINCT llm_usage._hour(c.at) AS bucket FROM cut c WHERE c.at <> llm_usage._hour(c.at)
+    ), cut_5min AS MATERIALIZED (
+      SELECT DISTINCT llm_usage._5min(c.at) AS bucket FROM cut c WHERE c.at <> llm_usage._5min(c.at)
+    )
+    SELECT p.part, sum(p.requests)::bigint, sum(p.input_tokens), sum(p.completion_tokens)
+      FROM (SELECT width_bucket(k.bucket, starts || to_time) AS part, k.requests, k.input_tokens, k.completion_tokens
+              FROM line l
+              JOIN llm_usage._by_model_day k ON k.line = l.number AND k.bucket >= starts[1] AND k.bucket < to_time
+             WHERE NOT EXISTS (SELECT FROM cut_day c WHERE c.bucket = k.bucket)
+            UNION ALL
+            SELECT width_bucket(k.bucket, starts || to_time), k.requests, k.input_tokens, k.completion_tokens
+              FROM line l
+             CROSS JOIN cut_day d
+              JOIN llm_usage._by_model_hour k ON k.line = l.number AND k.bucket >= d.bucket
+                                             AND k.bucket < d.bucket + interval '24 hours'
+             WHERE NOT EXISTS (SELECT FROM cut_hour c WHERE c.bucket = k.bucket)
+            UNION ALL
+            SELECT width_bucket(k.bucket, starts || to_time), k.requests, k.input_tokens, k.completion_tokens
+              FROM line l
+             CROSS JOIN cut_hour h
+              JOIN llm_usage._by_model_5min k ON k.line = l.number AND k.bucket >= h.bucket
+                                             AND k.bucket < h.bucket + interval '1 hour'
+             WHERE NOT EXISTS (SELECT FROM cut_5min c WHERE c.bucket = k.bucket)
+            UNION ALL
+            SELECT p.part, p.requests, p.input_tokens, p.completion_tokens
+              FROM line l
+             CROSS JOIN cut_5min m
+              JOIN llm_usage._by_model_5min k ON k.line = l.number AND k.bucket = m.bucket
+             CROSS JOIN LATERAL llm_usage._points_by_part(k.points, k.bucket, starts || to_time) p
+            UNION ALL
+            SELECT width_bucket(e.occurred_at, starts || to_time), e.requests, e.input_tokens, e.completion_tokens
+              FROM llm_usage._tail_events e
+             WHERE e.model = for_model AND e.occurred_at >= starts[1] AND e.occurred_at < to_time) p
+     WHERE p.part BETWEEN 1 AND cardinality(starts)
+     GROUP BY p.part;
   END;
 COMMENT ON FUNCTION llm_usage.model_activity_between(text, timestamptz[], timestamptz) IS
   'What one model was used for in each part of [starts[1], to_time): part i goes from starts[i] to the next start, the last one to to_time. The starts ascend, to the microsecond. Parts without events are absent.';

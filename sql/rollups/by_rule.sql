@@ -1,17 +1,113 @@
+CREATE TABLE llm_usage._by_rule_hour (
+  bucket            timestamptz NOT NULL,
+  requests          bigint NOT NULL,
+  rule_type         text COLLATE "C" NOT NULL,
+  task_id           text COLLATE "C",
+  inference_tokens  numeric NOT NULL,
+  input_tokens      numeric NOT NULL,
+  completion_tokens numeric NOT NULL,
+  UNIQUE NULLS NOT DISTINCT (bucket, rule_type, task_id)
+) WITH (fillfactor = 90);
+CREATE TABLE llm_usage._by_rule_day (LIKE llm_usage._by_rule_hour INCLUDING INDEXES) WITH (fillfactor = 90);
+SELECT pg_catalog.pg_extension_config_dump('llm_usage._by_rule_hour', '');
+SELECT pg_catalog.pg_extension_config_dump('llm_usage._by_rule_day', '');
+
+CREATE FUNCTION llm_usage._by_rule_batch(after_id bigint, up_to_id bigint, from_time timestamptz, to_time timestamptz)
+  RETURNS SETOF llm_usage._by_rule_hour
+  LANGUAGE sql STABLE
+  BEGIN ATOMIC
+    SELECT llm_usage._hour(e.occurred_at), count(*) FILTER (WHERE e.corrects IS NULL),
+           e.rule_type COLLATE "C", e.task_id COLLATE "C", sum(e.inference_tokens)::numeric,
+           sum(e.prompt_tokens::bigint + e.cache_read_tokens + e.cache_write_tokens), sum(e.completion_tokens)::numeric
+      FROM llm_usage.usage_events e
+     WHERE e.id > after_id AND e.id <= up_to_id AND e.occurred_at >= from_time AND e.occurred_at < to_time
+       AND e.rule_type IS NOT NULL
+     GROUP BY 1, 3, 4;
+  END;
+
+CREATE FUNCTION llm_usage._fold_by_rule(after_id bigint, up_to_id bigint, from_time timestamptz, to_time timestamptz)
+  RETURNS void
+  LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  WITH batch AS MATERIALIZED (
+    SELECT * FROM llm_usage._by_rule_batch(after_id, up_to_id, from_time, to_time)
+  ), hours AS (
+    INSERT INTO llm_usage._by_rule_hour AS kept
+    SELECT * FROM batch ORDER BY bucket, rule_type, task_id
+    ON CONFLICT (bucket, rule_type, task_id) DO UPDATE SET
+      requests = kept.requests + excluded.requests,
+      inference_tokens = kept.inference_tokens + excluded.inference_tokens,
+      input_tokens = kept.input_tokens + excluded.input_tokens,
+      completion_tokens = kept.completion_tokens + excluded.completion_tokens
+  )
+  INSERT INTO llm_usage._by_rule_day AS kept
+  SELECT llm_usage._day(b.bucket), sum(b.requests), b.rule_type, b.task_id, sum(b.inference_tokens), sum(b.input_tokens),
+         sum(b.completion_tokens)
+    FROM batch b
+   GROUP BY 1, b.rule_type, b.task_id
+   ORDER BY 1, b.rule_type, b.task_id
+  ON CONFLICT (bucket, rule_type, task_id) DO UPDATE SET
+    requests = kept.requests + excluded.requests,
+    inference_tokens = kept.inference_tokens + excluded.inference_tokens,
+    input_tokens = kept.input_tokens + excluded.input_tokens,
+    completion_tokens = kept.completion_tokens + excluded.completion_tokens;
+END $$;
+
+CREATE FUNCTION llm_usage._by_rule_hour_expected() RETURNS SETOF llm_usage._by_rule_hour
+  LANGUAGE sql STABLE
+  BEGIN ATOMIC
+    SELECT * FROM llm_usage._by_rule_batch(0, llm_usage._folded_up_to('usage_events'), '-infinity', 'infinity');
+  END;
+CREATE FUNCTION llm_usage._by_rule_day_expected() RETURNS SETOF llm_usage._by_rule_day
+  LANGUAGE sql STABLE
+  BEGIN ATOMIC
+    SELECT llm_usage._day(h.bucket), sum(h.requests)::bigint, h.rule_type, h.task_id, sum(h.inference_tokens),
+           sum(h.input_tokens), sum(h.completion_tokens)
+      FROM llm_usage._by_rule_hour h
+     GROUP BY 1, h.rule_type, h.task_id;
+  END;
+INSERT INTO llm_usage._rollups (ledger, name) VALUES ('usage_events', 'by_rule');
+INSERT INTO llm_usage._rollup_tables (name) VALUES ('_by_rule_hour'), ('_by_rule_day');
+
+-- Rollup, edges and tail of [from_time, to_time): the parts of the sums.
+CREATE FUNCTION llm_usage._by_rule(from_time timestamptz, to_time timestamptz)
+  RETURNS TABLE (bucket timestamptz, rule_type text, task_id text, requests bigint, inference_tokens numeric,
+                 input_tokens numeric, completion_tokens numeric)
+  LANGUAGE sql STABLE PARALLEL SAFE
+  BEGIN ATOMIC
+    WITH cut AS MATERIALIZED (SELECT * FROM llm_usage._cut(from_time, to_time))
+    SELECT k.bucket, k.rule_type, k.task_id, k.requests, k.inference_tokens, k.input_tokens, k.completion_tokens
+      FROM cut c
+      JOIN llm_usage._by_rule_day k ON k.bucket >= c.first_day AND k.bucket < c.last_day
+    UNION ALL
+    SELECT k.bucket, k.rule_type, k.task_id, k.requests, k.inference_tokens, k.input_tokens, k.completion_tokens
+      FROM cut c
+     CROSS JOIN LATERAL (VALUES (c.first_hour, c.first_day), (c.last_day, c.last_hour)) r (first, last)
+      JOIN llm_usage._by_rule_hour k ON k.bucket >= r.first AND k.bucket < r.last
+     WHERE r.first < r.last
+    UNION ALL
+    SELECT e.occurred_at, e.rule_type, e.task_id, e.requests, e.inference_tokens, e.input_tokens, e.completion_tokens
+      FROM cut c
+     CROSS JOIN LATERAL (VALUES (c.first, c.first_hour), (c.last_hour, c.last)) r (first, last)
+      JOIN llm_usage._folded_events e ON e.occurred_at >= r.first AND e.occurred_at < r.last
+     WHERE r.first < r.last AND e.rule_type IS NOT NULL
+    UNION ALL
+    SELECT e.occurred_at, e.rule_type, e.task_id, e.requests, e.inference_tokens, e.input_tokens, e.completion_tokens
+      FROM cut c
+      JOIN llm_usage._tail_events e ON e.occurred_at >= c.first AND e.occurred_at < c.last
+     WHERE e.rule_type IS NOT NULL;
+  END;
+
 CREATE FUNCTION llm_usage.rule_activity(from_time timestamptz DEFAULT NULL, to_time timestamptz DEFAULT NULL)
   RETURNS TABLE (day date, rule_type text, task_id text, requests bigint, inference_tokens numeric,
                  input_tokens numeric, completion_tokens numeric)
   LANGUAGE sql STABLE PARALLEL SAFE
   BEGIN ATOMIC
-    SELECT (e.occurred_at AT TIME ZONE 'UTC')::date, e.rule_type, e.task_id,
-           count(*) FILTER (WHERE e.corrects IS NULL),
-           sum(e.inference_tokens),
-           sum(e.prompt_tokens + e.cache_read_tokens + e.cache_write_tokens),
-           sum(e.completion_tokens)
-      FROM llm_usage._usage_events e
-     WHERE e.rule_type IS NOT NULL
-       AND e.occurred_at >= coalesce(from_time, '-infinity')
-       AND e.occurred_at < coalesce(to_time, 'infinity')
+    SELECT (a.bucket AT TIME ZONE 'UTC')::date, a.rule_type, a.task_id, sum(a.requests)::bigint, sum(a.inference_tokens),
+           sum(a.input_tokens), sum(a.completion_tokens)
+      FROM llm_usage._by_rule(from_time, to_time) a
      GROUP BY 1, 2, 3;
   END;
 COMMENT ON FUNCTION llm_usage.rule_activity(timestamptz, timestamptz) IS

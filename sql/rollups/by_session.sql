@@ -1,21 +1,159 @@
+-- Consumers as numbers, so that a bitmap holds them.
+CREATE TABLE llm_usage._consumers (
+  number      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  consumer_id text COLLATE "C" NOT NULL UNIQUE
+);
+CREATE TABLE llm_usage._by_session_hour (
+  app_id    bigint NOT NULL,
+  bucket    timestamptz NOT NULL,
+  sessions  bigint NOT NULL,
+  messages  bigint NOT NULL,
+  consumers bytea,
+  PRIMARY KEY (app_id, bucket)
+) WITH (fillfactor = 90);
+CREATE TABLE llm_usage._by_session_day (LIKE llm_usage._by_session_hour INCLUDING INDEXES) WITH (fillfactor = 90);
+SELECT pg_catalog.pg_extension_config_dump('llm_usage._consumers', '');
+SELECT pg_catalog.pg_extension_config_dump('llm_usage._consumers_number_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('llm_usage._by_session_hour', '');
+SELECT pg_catalog.pg_extension_config_dump('llm_usage._by_session_day', '');
+
+-- Hours of sessions and of messages, of which one kind may be asked for.
+CREATE FUNCTION llm_usage._by_session_batch(
+    sessions_after bigint, sessions_up_to bigint, messages_after bigint, messages_up_to bigint,
+    from_time timestamptz, to_time timestamptz)
+  RETURNS SETOF llm_usage._by_session_hour
+  LANGUAGE sql STABLE
+  BEGIN ATOMIC
+    SELECT a.app_id, a.bucket, count(*) FILTER (WHERE a.is_session), count(*) FILTER (WHERE NOT a.is_session),
+           llm_usage._bitmap_agg(a.consumer)
+      FROM (SELECT s.app_id, llm_usage._hour(s.started_at) AS bucket, true AS is_session, c.number AS consumer
+              FROM llm_usage.sessions s
+              LEFT JOIN llm_usage._consumers c ON c.consumer_id = s.consumer_id
+             WHERE s.id > sessions_after AND s.id <= sessions_up_to AND s.started_at >= from_time AND s.started_at < to_time
+            UNION ALL
+            SELECT m.app_id, llm_usage._hour(m.sent_at), false, NULL
+              FROM llm_usage.messages m
+             WHERE m.id > messages_after AND m.id <= messages_up_to AND m.sent_at >= from_time AND m.sent_at < to_time) a
+     GROUP BY 1, 2;
+  END;
+
+CREATE FUNCTION llm_usage._add_by_session(
+    sessions_after bigint, sessions_up_to bigint, messages_after bigint, messages_up_to bigint,
+    from_time timestamptz, to_time timestamptz)
+  RETURNS void
+  LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  WITH batch AS MATERIALIZED (
+    SELECT b.*
+      FROM llm_usage._by_session_batch(sessions_after, sessions_up_to, messages_after, messages_up_to, from_time, to_time) b
+  ), hours AS (
+    INSERT INTO llm_usage._by_session_hour AS kept
+    SELECT * FROM batch ORDER BY app_id, bucket
+    ON CONFLICT (app_id, bucket) DO UPDATE SET
+      sessions = kept.sessions + excluded.sessions,
+      messages = kept.messages + excluded.messages,
+      consumers = llm_usage._bitmap_or(kept.consumers, excluded.consumers)
+  )
+  INSERT INTO llm_usage._by_session_day AS kept
+  SELECT b.app_id, llm_usage._day(b.bucket), sum(b.sessions), sum(b.messages), llm_usage._bitmap_or_agg(b.consumers)
+    FROM batch b
+   GROUP BY 1, 2
+   ORDER BY 1, 2
+  ON CONFLICT (app_id, bucket) DO UPDATE SET
+    sessions = kept.sessions + excluded.sessions,
+    messages = kept.messages + excluded.messages,
+    consumers = llm_usage._bitmap_or(kept.consumers, excluded.consumers);
+END $$;
+
+CREATE FUNCTION llm_usage._fold_by_session(after_id bigint, up_to_id bigint, from_time timestamptz, to_time timestamptz)
+  RETURNS void
+  LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  INSERT INTO llm_usage._consumers (consumer_id)
+  SELECT s.consumer_id COLLATE "C" FROM llm_usage.sessions s
+   WHERE s.id > after_id AND s.id <= up_to_id AND s.started_at >= from_time AND s.started_at < to_time
+     AND s.consumer_id IS NOT NULL
+  EXCEPT
+  SELECT c.consumer_id FROM llm_usage._consumers c
+   ORDER BY 1;
+  PERFORM llm_usage._add_by_session(after_id, up_to_id, 0, 0, from_time, to_time);
+END $$;
+CREATE FUNCTION llm_usage._fold_by_message(after_id bigint, up_to_id bigint, from_time timestamptz, to_time timestamptz)
+  RETURNS void
+  LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  PERFORM llm_usage._add_by_session(0, 0, after_id, up_to_id, from_time, to_time);
+END $$;
+
+CREATE FUNCTION llm_usage._by_session_hour_expected() RETURNS SETOF llm_usage._by_session_hour
+  LANGUAGE sql STABLE
+  BEGIN ATOMIC
+    SELECT b.*
+      FROM llm_usage._by_session_batch(0, llm_usage._folded_up_to('sessions'), 0, llm_usage._folded_up_to('messages'),
+                                       '-infinity', 'infinity') b;
+  END;
+CREATE FUNCTION llm_usage._by_session_day_expected() RETURNS SETOF llm_usage._by_session_day
+  LANGUAGE sql STABLE
+  BEGIN ATOMIC
+    SELECT h.app_id, llm_usage._day(h.bucket), sum(h.sessions)::bigint, sum(h.messages)::bigint,
+           llm_usage._bitmap_or_agg(h.consumers)
+      FROM llm_usage._by_session_hour h
+     GROUP BY 1, 2;
+  END;
+INSERT INTO llm_usage._rollups (ledger, name) VALUES ('sessions', 'by_session'), ('messages', 'by_message');
+INSERT INTO llm_usage._rollup_tables (name) VALUES ('_by_session_hour'), ('_by_session_day');
+
+-- Rollup, edges and tail of [from_time, to_time): the parts of the sums.
+CREATE FUNCTION llm_usage._by_session(from_time timestamptz, to_time timestamptz)
+  RETURNS TABLE (bucket timestamptz, app_id bigint, sessions bigint, messages bigint)
+  LANGUAGE sql STABLE PARALLEL SAFE
+  BEGIN ATOMIC
+    WITH cut AS MATERIALIZED (SELECT * FROM llm_usage._cut(from_time, to_time))
+    SELECT k.bucket, k.app_id, k.sessions, k.messages
+      FROM cut c
+      JOIN llm_usage._by_session_day k ON k.bucket >= c.first_day AND k.bucket < c.last_day
+    UNION ALL
+    SELECT k.bucket, k.app_id, k.sessions, k.messages
+      FROM cut c
+     CROSS JOIN LATERAL (VALUES (c.first_hour, c.first_day), (c.last_day, c.last_hour)) r (first, last)
+      JOIN llm_usage._by_session_hour k ON k.bucket >= r.first AND k.bucket < r.last
+     WHERE r.first < r.last
+    UNION ALL
+    SELECT s.started_at, s.app_id, 1, 0
+      FROM cut c
+     CROSS JOIN LATERAL (VALUES (c.first, c.first_hour), (c.last_hour, c.last)) r (first, last)
+      JOIN llm_usage._folded_sessions s ON s.started_at >= r.first AND s.started_at < r.last
+     WHERE r.first < r.last
+    UNION ALL
+    SELECT m.sent_at, m.app_id, 0, 1
+      FROM cut c
+     CROSS JOIN LATERAL (VALUES (c.first, c.first_hour), (c.last_hour, c.last)) r (first, last)
+      JOIN llm_usage._folded_messages m ON m.sent_at >= r.first AND m.sent_at < r.last
+     WHERE r.first < r.last
+    UNION ALL
+    SELECT s.started_at, s.app_id, 1, 0
+      FROM cut c
+      JOIN llm_usage._tail_sessions s ON s.started_at >= c.first AND s.started_at < c.last
+    UNION ALL
+    SELECT m.sent_at, m.app_id, 0, 1
+      FROM cut c
+      JOIN llm_usage._tail_messages m ON m.sent_at >= c.first AND m.sent_at < c.last;
+  END;
+
 CREATE FUNCTION llm_usage.session_activity(
     for_app bigint DEFAULT NULL, from_time timestamptz DEFAULT NULL, to_time timestamptz DEFAULT NULL)
   RETURNS TABLE (day date, app_id bigint, sessions bigint, messages bigint)
   LANGUAGE sql STABLE PARALLEL SAFE
   BEGIN ATOMIC
-    SELECT (a.at AT TIME ZONE 'UTC')::date, a.app_id,
-           count(*) FILTER (WHERE a.is_session), count(*) FILTER (WHERE NOT a.is_session)
-      FROM (SELECT s.app_id, s.started_at AS at, true AS is_session
-              FROM llm_usage._sessions s
-             WHERE (for_app IS NULL OR s.app_id = for_app)
-               AND s.started_at >= coalesce(from_time, '-infinity')
-               AND s.started_at < coalesce(to_time, 'infinity')
-            UNION ALL
-            SELECT m.app_id, m.sent_at, false
-              FROM llm_usage._messages m
-             WHERE (for_app IS NULL OR m.app_id = for_app)
-               AND m.sent_at >= coalesce(from_time, '-infinity')
-               AND m.sent_at < coalesce(to_time, 'infinity')) a
+    SELECT (a.bucket AT TIME ZONE 'UTC')::date, a.app_id, sum(a.sessions)::bigint, sum(a.messages)::bigint
+      FROM llm_usage._by_session(from_time, to_time) a
+     WHERE for_app IS NULL OR a.app_id = for_app
      GROUP BY 1, 2;
   END;
 COMMENT ON FUNCTION llm_usage.session_activity(bigint, timestamptz, timestamptz) IS
@@ -26,11 +164,41 @@ CREATE FUNCTION llm_usage.session_consumers(
   RETURNS bigint
   LANGUAGE sql STABLE PARALLEL SAFE
   BEGIN ATOMIC
-    SELECT count(DISTINCT s.consumer_id COLLATE "C")
-      FROM llm_usage._sessions s
-     WHERE s.app_id = for_app
-       AND s.started_at >= coalesce(from_time, '-infinity')
-       AND s.started_at < coalesce(to_time, 'infinity');
+    WITH cut AS MATERIALIZED (
+      SELECT * FROM llm_usage._cut(from_time, to_time)
+    ), unfolded AS MATERIALIZED (
+      -- Of those that are not in whole hours, some have no number yet.
+      SELECT DISTINCT s.consumer_id
+        FROM (SELECT s.consumer_id
+                FROM cut c
+               CROSS JOIN LATERAL (VALUES (c.first, c.first_hour), (c.last_hour, c.last)) r (first, last)
+                JOIN llm_usage._folded_sessions s ON s.started_at >= r.first AND s.started_at < r.last
+               WHERE r.first < r.last AND s.app_id = for_app
+              UNION ALL
+              SELECT s.consumer_id
+                FROM cut c
+                JOIN llm_usage._tail_sessions s ON s.started_at >= c.first AND s.started_at < c.last
+               WHERE s.app_id = for_app) s
+       WHERE s.consumer_id IS NOT NULL
+    ), numbered AS MATERIALIZED (
+      SELECT n.number
+        FROM unfolded u
+        LEFT JOIN llm_usage._consumers n ON n.consumer_id = u.consumer_id
+    )
+    SELECT llm_usage._bitmap_or_count(b.consumers)
+           + (SELECT count(*) FROM numbered n WHERE n.number IS NULL)
+      FROM (SELECT k.consumers
+              FROM cut c
+              JOIN llm_usage._by_session_day k ON k.bucket >= c.first_day AND k.bucket < c.last_day
+             WHERE k.app_id = for_app
+            UNION ALL
+            SELECT k.consumers
+              FROM cut c
+             CROSS JOIN LATERAL (VALUES (c.first_hour, c.first_day), (c.last_day, c.last_hour)) r (first, last)
+              JOIN llm_usage._by_session_hour k ON k.bucket >= r.first AND k.bucket < r.last
+             WHERE r.first < r.last AND k.app_id = for_app
+            UNION ALL
+            SELECT llm_usage._bitmap_agg(n.number) FROM numbered n) b;
   END;
 COMMENT ON FUNCTION llm_usage.session_consumers(bigint, timestamptz, timestamptz) IS
   'How many different consumers started a session of the app in [from_time, to_time), exactly; NULL: no bound. A session without a consumer counts nobody.';

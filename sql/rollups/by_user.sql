@@ -1,20 +1,118 @@
+CREATE TABLE llm_usage._by_user_hour (
+  user_id           bigint,
+  bucket            timestamptz NOT NULL,
+  requests          bigint NOT NULL,
+  unpriced_requests bigint NOT NULL,
+  currency          text COLLATE "C" NOT NULL,
+  input_tokens      numeric NOT NULL,
+  completion_tokens numeric NOT NULL,
+  cost              numeric NOT NULL,
+  UNIQUE NULLS NOT DISTINCT (user_id, bucket, currency)
+) WITH (fillfactor = 90);
+CREATE TABLE llm_usage._by_user_day (LIKE llm_usage._by_user_hour INCLUDING INDEXES) WITH (fillfactor = 90);
+SELECT pg_catalog.pg_extension_config_dump('llm_usage._by_user_hour', '');
+SELECT pg_catalog.pg_extension_config_dump('llm_usage._by_user_day', '');
+
+CREATE FUNCTION llm_usage._by_user_batch(after_id bigint, up_to_id bigint, from_time timestamptz, to_time timestamptz)
+  RETURNS SETOF llm_usage._by_user_hour
+  LANGUAGE sql STABLE
+  BEGIN ATOMIC
+    SELECT e.user_id, llm_usage._hour(e.occurred_at), count(*) FILTER (WHERE e.corrects IS NULL),
+           count(*) FILTER (WHERE e.corrects IS NULL AND e.cost IS NULL), e.currency COLLATE "C",
+           sum(e.prompt_tokens::bigint + e.cache_read_tokens + e.cache_write_tokens), sum(e.completion_tokens)::numeric,
+           coalesce(sum(e.cost), 0)
+      FROM llm_usage.usage_events e
+     WHERE e.id > after_id AND e.id <= up_to_id AND e.occurred_at >= from_time AND e.occurred_at < to_time
+     GROUP BY 1, 2, 5;
+  END;
+
+CREATE FUNCTION llm_usage._fold_by_user(after_id bigint, up_to_id bigint, from_time timestamptz, to_time timestamptz)
+  RETURNS void
+  LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  WITH batch AS MATERIALIZED (
+    SELECT * FROM llm_usage._by_user_batch(after_id, up_to_id, from_time, to_time)
+  ), hours AS (
+    INSERT INTO llm_usage._by_user_hour AS kept
+    SELECT * FROM batch ORDER BY user_id, bucket, currency
+    ON CONFLICT (user_id, bucket, currency) DO UPDATE SET
+      requests = kept.requests + excluded.requests,
+      unpriced_requests = kept.unpriced_requests + excluded.unpriced_requests,
+      input_tokens = kept.input_tokens + excluded.input_tokens,
+      completion_tokens = kept.completion_tokens + excluded.completion_tokens,
+      cost = kept.cost + excluded.cost
+  )
+  INSERT INTO llm_usage._by_user_day AS kept
+  SELECT b.user_id, llm_usage._day(b.bucket), sum(b.requests), sum(b.unpriced_requests), b.currency, sum(b.input_tokens),
+         sum(b.completion_tokens), sum(b.cost)
+    FROM batch b
+   GROUP BY 1, 2, b.currency
+   ORDER BY 1, 2, b.currency
+  ON CONFLICT (user_id, bucket, currency) DO UPDATE SET
+    requests = kept.requests + excluded.requests,
+    unpriced_requests = kept.unpriced_requests + excluded.unpriced_requests,
+    input_tokens = kept.input_tokens + excluded.input_tokens,
+    completion_tokens = kept.completion_tokens + excluded.completion_tokens,
+    cost = kept.cost + excluded.cost;
+END $$;
+
+CREATE FUNCTION llm_usage._by_user_hour_expected() RETURNS SETOF llm_usage._by_user_hour
+  LANGUAGE sql STABLE
+  BEGIN ATOMIC
+    SELECT * FROM llm_usage._by_user_batch(0, llm_usage._folded_up_to('usage_events'), '-infinity', 'infinity');
+  END;
+CREATE FUNCTION llm_usage._by_user_day_expected() RETURNS SETOF llm_usage._by_user_day
+  LANGUAGE sql STABLE
+  BEGIN ATOMIC
+    SELECT h.user_id, llm_usage._day(h.bucket), sum(h.requests)::bigint, sum(h.unpriced_requests)::bigint, h.currency,
+           sum(h.input_tokens), sum(h.completion_tokens), sum(h.cost)
+      FROM llm_usage._by_user_hour h
+     GROUP BY 1, 2, h.currency;
+  END;
+INSERT INTO llm_usage._rollups (ledger, name) VALUES ('usage_events', 'by_user');
+INSERT INTO llm_usage._rollup_tables (name) VALUES ('_by_user_hour'), ('_by_user_day');
+
+-- Rollup, edges and tail of [from_time, to_time): the parts of the sums.
+CREATE FUNCTION llm_usage._by_user(from_time timestamptz, to_time timestamptz)
+  RETURNS TABLE (bucket timestamptz, user_id bigint, currency text, requests bigint, unpriced_requests bigint,
+                 input_tokens numeric, completion_tokens numeric, cost numeric)
+  LANGUAGE sql STABLE PARALLEL SAFE
+  BEGIN ATOMIC
+    WITH cut AS MATERIALIZED (SELECT * FROM llm_usage._cut(from_time, to_time))
+    SELECT k.bucket, k.user_id, k.currency, k.requests, k.unpriced_requests, k.input_tokens, k.completion_tokens, k.cost
+      FROM cut c
+      JOIN llm_usage._by_user_day k ON k.bucket >= c.first_day AND k.bucket < c.last_day
+    UNION ALL
+    SELECT k.bucket, k.user_id, k.currency, k.requests, k.unpriced_requests, k.input_tokens, k.completion_tokens, k.cost
+      FROM cut c
+     CROSS JOIN LATERAL (VALUES (c.first_hour, c.first_day), (c.last_day, c.last_hour)) r (first, last)
+      JOIN llm_usage._by_user_hour k ON k.bucket >= r.first AND k.bucket < r.last
+     WHERE r.first < r.last
+    UNION ALL
+    SELECT e.occurred_at, e.user_id, e.currency, e.requests, e.unpriced_requests, e.input_tokens, e.completion_tokens, e.cost
+      FROM cut c
+     CROSS JOIN LATERAL (VALUES (c.first, c.first_hour), (c.last_hour, c.last)) r (first, last)
+      JOIN llm_usage._folded_events e ON e.occurred_at >= r.first AND e.occurred_at < r.last
+     WHERE r.first < r.last
+    UNION ALL
+    SELECT e.occurred_at, e.user_id, e.currency, e.requests, e.unpriced_requests, e.input_tokens, e.completion_tokens, e.cost
+      FROM cut c
+      JOIN llm_usage._tail_events e ON e.occurred_at >= c.first AND e.occurred_at < c.last;
+  END;
+
 CREATE FUNCTION llm_usage.user_activity(
     for_user bigint DEFAULT NULL, from_time timestamptz DEFAULT NULL, to_time timestamptz DEFAULT NULL)
   RETURNS TABLE (day date, user_id bigint, currency text, requests bigint, unpriced_requests bigint,
                  input_tokens numeric, completion_tokens numeric, total_tokens numeric, cost numeric)
   LANGUAGE sql STABLE PARALLEL SAFE
   BEGIN ATOMIC
-    SELECT (e.occurred_at AT TIME ZONE 'UTC')::date, e.user_id, e.currency,
-           count(*) FILTER (WHERE e.corrects IS NULL),
-           count(*) FILTER (WHERE e.corrects IS NULL AND e.cost IS NULL),
-           sum(e.prompt_tokens + e.cache_read_tokens + e.cache_write_tokens),
-           sum(e.completion_tokens),
-           sum(e.prompt_tokens + e.cache_read_tokens + e.cache_write_tokens + e.completion_tokens),
-           coalesce(sum(e.cost), 0)
-      FROM llm_usage._usage_events e
-     WHERE (for_user IS NULL OR e.user_id = for_user)
-       AND e.occurred_at >= coalesce(from_time, '-infinity')
-       AND e.occurred_at < coalesce(to_time, 'infinity')
+    SELECT (a.bucket AT TIME ZONE 'UTC')::date, a.user_id, a.currency, sum(a.requests)::bigint,
+           sum(a.unpriced_requests)::bigint, sum(a.input_tokens), sum(a.completion_tokens),
+           sum(a.input_tokens + a.completion_tokens), sum(a.cost)
+      FROM llm_usage._by_user(from_time, to_time) a
+     WHERE for_user IS NULL OR a.user_id = for_user
      GROUP BY 1, 2, 3;
   END;
 COMMENT ON FUNCTION llm_usage.user_activity(bigint, timestamptz, timestamptz) IS

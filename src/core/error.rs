@@ -7,8 +7,14 @@ use crate::tokens::ParseError;
 pub const NULL_VALUE_NOT_ALLOWED: &str = "22004";
 /// SQLSTATE of an instant that cannot be written as a year from 0001 to 9999.
 pub const DATETIME_FIELD_OVERFLOW: &str = "22008";
+/// SQLSTATE of a sum that does not fit its type.
+pub const NUMERIC_VALUE_OUT_OF_RANGE: &str = "22003";
+/// SQLSTATE of stored bytes that mean nothing.
+pub const DATA_CORRUPTED: &str = "XX001";
 /// SQLSTATE of any other value that is not accepted.
 pub const INVALID_PARAMETER_VALUE: &str = "22023";
+/// SQLSTATE of bytes that are not what they should be.
+pub const INVALID_BINARY_REPRESENTATION: &str = "22P03";
 
 /// What is wrong with an argument, a batch or a catalogue.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,8 +41,14 @@ pub enum Error {
     WrongShape { name: &'static str, expected: &'static str, found: &'static str },
     /// An element of an all-or-nothing batch.
     BatchElement { index: usize, problem: Box<Error> },
+    /// Bytes that are not a stored bitmap.
+    BadBitmap { problem: &'static str },
     /// A provider's response that could not be read.
     Response(ParseError),
+    /// Bytes that are not the points of a rollup.
+    BadPoints { place: usize, length: usize },
+    /// Points whose sum has more than 64 bits.
+    SumOfPoints { name: &'static str },
 }
 
 impl Error {
@@ -45,6 +57,9 @@ impl Error {
             Self::NullArgument { .. } => NULL_VALUE_NOT_ALLOWED,
             Self::OutOfCalendar { .. } => DATETIME_FIELD_OVERFLOW,
             Self::BatchElement { problem, .. } => problem.sqlstate(),
+            Self::BadBitmap { .. } => INVALID_BINARY_REPRESENTATION,
+            Self::BadPoints { .. } => DATA_CORRUPTED,
+            Self::SumOfPoints { .. } => NUMERIC_VALUE_OUT_OF_RANGE,
             _ => INVALID_PARAMETER_VALUE,
         }
     }
@@ -66,7 +81,10 @@ impl Error {
             Self::BatchElement { index, problem } => {
                 format!("element {index}: {}", problem.message())
             }
+            Self::BadBitmap { .. } => "invalid bitmap".into(),
             Self::Response(problem) => problem.message(),
+            Self::BadPoints { .. } => "the points of a rollup cannot be read".into(),
+            Self::SumOfPoints { name } => format!("the sum of {name} is out of range"),
         }
     }
 
@@ -89,7 +107,12 @@ impl Error {
             Self::OutOfCalendar { .. } => "Years from 0001 to 9999 have a name.".into(),
             Self::WrongShape { name, .. } => format!("The JSON type of {name} is checked."),
             Self::BatchElement { problem, .. } => problem.detail(),
+            Self::BadBitmap { problem } => format!("{problem}."),
             Self::Response(problem) => problem.detail(),
+            Self::BadPoints { place, length } => {
+                format!("At byte {place} of {length} there is no whole point.")
+            }
+            Self::SumOfPoints { .. } => "A sum is kept in 64 bits.".into(),
         }
     }
 
@@ -113,7 +136,11 @@ impl Error {
                 "{} Nothing was recorded; without all_or_nothing the elements other than {index} would be.",
                 problem.hint()
             ),
+            Self::BadBitmap { .. } => "Pass what a bitmap function returned, unchanged.".into(),
             Self::Response(problem) => problem.hint(),
+            Self::BadPoints { .. } | Self::SumOfPoints { .. } => {
+                "llm_usage.verify() finds the rollups that differ from the ledger.".into()
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 WITH activity AS MATERIALIZED (
-  SELECT date_trunc($4, a.day::timestamp) AS period, sum(a.sessions) AS sessions, sum(a.messages) AS messages
-    FROM llm_usage.session_activity($1, $2, $3) a
+  SELECT date_trunc($4, a.bucket AT TIME ZONE 'UTC') AS period, sum(a.sessions) AS sessions, sum(a.messages) AS messages
+    FROM llm_usage._by_session($2, $3) a
+   WHERE a.app_id = $1
    GROUP BY 1
 ), answer AS (
   SELECT NULL::timestamp AS period, coalesce(sum(a.sessions), 0) AS sessions, coalesce(sum(a.messages), 0) AS messages,

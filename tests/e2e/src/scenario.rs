@@ -42,6 +42,8 @@ pub struct Scenario {
     settings: Vec<&'static str>,
     asked: Asked,
     maintained: Maintained,
+    /// Before the events of which numbers there is a fold, or behind the last.
+    folded: Vec<prop::sample::Index>,
 }
 
 /// Cases of a book.
@@ -50,11 +52,14 @@ pub fn scenarios(book: impl Strategy<Value = Book>) -> impl Strategy<Value = Sce
     let asked =
         prop_oneof![6 => Just(Asked::Within), 3 => Just(Asked::WithinReadOnly), 1 => Just(Asked::Afterwards)];
     let maintained = proptest::option::weighted(0.3, any::<prop::sample::Index>());
-    (book, settings.to_vec(), asked, maintained).prop_map(|(book, settings, asked, maintained)| Scenario {
+    let folded = prop::collection::vec(any::<prop::sample::Index>(), 0..4);
+    let parts = (book, settings.to_vec(), asked, maintained, folded);
+    parts.prop_map(|(book, settings, asked, maintained, folded)| Scenario {
         book,
         settings,
         asked,
         maintained,
+        folded,
     })
 }
 
@@ -138,18 +143,25 @@ impl Scenario {
     fn write(&self, transaction: &mut Transaction) {
         let Book { events, sessions, messages, default_currency, .. } = &self.book;
         writer::register(transaction, &self.book);
-        let before = self.maintained.as_ref().map(|index| index.index(events.len() + 1));
-        let (first, rest) = events.split_at(before.unwrap_or(0));
-        writer::write_events(transaction, first, default_currency).expect("the events");
-        if before == Some(events.len()) {
-            writer::write_chats(transaction, sessions, messages);
-        }
-        if before.is_some() {
-            transaction.execute("SELECT llm_usage.maintain()", &[]).expect("maintenance");
-        }
-        writer::write_events(transaction, rest, default_currency).expect("the events");
-        if before != Some(events.len()) {
-            writer::write_chats(transaction, sessions, messages);
+        let before = |index: &prop::sample::Index| index.index(events.len() + 1);
+        let maintained = self.maintained.as_ref().map(before);
+        let mut stops: Vec<usize> = self.folded.iter().map(before).chain(maintained).collect();
+        stops.extend([0, events.len()]);
+        stops.sort_unstable();
+        stops.dedup();
+        let with_chats = stops[stops.len() / 2];
+        for (place, stop) in stops.iter().enumerate() {
+            if *stop == with_chats {
+                writer::write_chats(transaction, sessions, messages);
+            }
+            if maintained == Some(*stop) {
+                transaction.execute("SELECT llm_usage.maintain()", &[]).expect("maintenance");
+            }
+            if self.folded.iter().map(before).any(|fold| fold == *stop) {
+                transaction.execute("SELECT llm_usage.fold()", &[]).expect("a fold");
+            }
+            let next = stops.get(place + 1).copied().unwrap_or(events.len());
+            writer::write_events(transaction, &events[*stop..next], default_currency).expect("the events");
         }
     }
 
@@ -159,6 +171,10 @@ impl Scenario {
         ask: impl Fn(Asking) -> Result<(), TestCaseError>,
     ) -> Result<(), TestCaseError> {
         let now = transaction.query_one("SELECT now()", &[]).expect("the time").get(0);
+        let differences =
+            transaction.query("SELECT v::text FROM llm_usage.verify() v", &[]).expect("it verifies");
+        let differences: Vec<String> = differences.iter().map(|row| row.get(0)).collect();
+        prop_assert!(differences.is_empty(), "{:?}", differences);
         ask(Asking { transaction: &mut transaction, now, book: &self.book })
     }
 }

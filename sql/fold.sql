@@ -1,0 +1,184 @@
+-- Who writes to a ledger now, as pg_locks names transactions: every INSERT holds this lock, on the ledger or on a partition,
+-- before it draws an id and until its transaction ends. A prepared transaction has no pid.
+CREATE FUNCTION llm_usage._writers(of_ledger text)
+  RETURNS TABLE (transaction text, pid integer)
+  LANGUAGE sql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+  BEGIN ATOMIC
+    SELECT l.virtualtransaction, min(l.pid)
+      FROM pg_catalog.pg_locks l
+     WHERE l.locktype = 'relation' AND l.mode = 'RowExclusiveLock' AND l.granted
+       AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = current_database())
+       AND l.pid IS DISTINCT FROM pg_backend_pid()
+       AND l.relation IN (SELECT t.relid FROM pg_catalog.pg_partition_tree(('llm_usage.' || of_ledger)::regclass) t)
+     GROUP BY l.virtualtransaction;
+  END;
+
+-- Up to which id a ledger is complete: every transaction that could still write a smaller one has ended. Waits for them as long
+-- as the patience lasts; those it gave up on are remembered, so that it goes on as soon as they have ended, whoever came since.
+CREATE FUNCTION llm_usage._complete_up_to(of_ledger text, patience interval) RETURNS bigint
+  LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  progress   llm_usage._fold_progress;
+  complete   bigint;
+  last_id    bigint;
+  writers    text[];
+  give_up_at timestamptz := clock_timestamp() + patience;
+  pause      double precision := 0.001;
+BEGIN
+  INSERT INTO llm_usage._fold_progress (ledger) VALUES (of_ledger) ON CONFLICT DO NOTHING;
+  SELECT * INTO STRICT progress FROM llm_usage._fold_progress p WHERE p.ledger = of_ledger;
+  complete := progress.folded_up_to;
+  IF progress.waiting_up_to IS NOT NULL
+     AND NOT EXISTS (SELECT FROM llm_usage._writers(of_ledger) w WHERE w.transaction = ANY (progress.waiting_for)) THEN
+    complete := progress.waiting_up_to;
+    progress.waiting_up_to := NULL;
+  END IF;
+  -- First the id, then who writes: whoever begins later draws a greater one.
+  EXECUTE format('SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM llm_usage.%I', of_ledger || '_id_seq') INTO last_id;
+  IF last_id > complete THEN
+    writers := ARRAY(SELECT w.transaction FROM llm_usage._writers(of_ledger) w);
+    WHILE writers <> '{}' AND clock_timestamp() < give_up_at LOOP
+      PERFORM pg_sleep(pause);
+      pause := least(pause * 2, 0.05);
+      writers := ARRAY(SELECT w.transaction FROM llm_usage._writers(of_ledger) w WHERE w.transaction = ANY (writers));
+    END LOOP;
+    IF writers = '{}' THEN
+      complete := last_id;
+      progress.waiting_up_to := NULL;
+    ELSIF progress.waiting_up_to IS NULL THEN
+      progress.waiting_up_to := last_id;
+      progress.waiting_for := writers;
+    END IF;
+  END IF;
+  IF progress.waiting_up_to IS NULL THEN
+    progress.waiting_for := NULL;
+  END IF;
+  UPDATE llm_usage._fold_progress p SET waiting_up_to = progress.waiting_up_to, waiting_for = progress.waiting_for
+   WHERE p.ledger = of_ledger
+     AND (p.waiting_up_to, p.waiting_for) IS DISTINCT FROM (progress.waiting_up_to, progress.waiting_for);
+  RETURN complete;
+END $$;
+
+-- Runs every rollup of a ledger over its rows between.
+CREATE FUNCTION llm_usage._run_rollups(
+    of_ledger text, after_id bigint, up_to_id bigint, from_time timestamptz DEFAULT '-infinity', to_time timestamptz DEFAULT 'infinity')
+  RETURNS void
+  LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  rollup text;
+BEGIN
+  FOR rollup IN SELECT r.name FROM llm_usage._rollups r WHERE r.ledger = of_ledger ORDER BY r.ordinal LOOP
+    EXECUTE format('SELECT llm_usage.%I($1, $2, $3, $4)', '_fold_' || rollup) USING after_id, up_to_id, from_time, to_time;
+  END LOOP;
+END $$;
+
+CREATE FUNCTION llm_usage._fold_ledger(of_ledger text, patience interval, at_most bigint) RETURNS bigint
+  LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  step_size CONSTANT bigint := 250000;
+  began_at  timestamptz := clock_timestamp();
+  up_to_id  bigint := llm_usage._complete_up_to(of_ledger, patience);
+  after_id  bigint := llm_usage._folded_up_to(of_ledger);
+  rows      bigint := 0;
+  step_id   bigint;
+  step_rows bigint;
+BEGIN
+  IF up_to_id - after_id > at_most THEN
+    up_to_id := after_id + at_most;
+  END IF;
+  IF up_to_id <= after_id THEN
+    RETURN 0;
+  END IF;
+  WHILE after_id < up_to_id LOOP
+    step_id := least(up_to_id, after_id + step_size);
+    EXECUTE format('SELECT count(*) FROM llm_usage.%I WHERE id > $1 AND id <= $2', of_ledger) INTO step_rows USING after_id, step_id;
+    IF step_rows > 0 THEN
+      PERFORM llm_usage._run_rollups(of_ledger, after_id, step_id);
+    END IF;
+    rows := rows + step_rows;
+    after_id := step_id;
+  END LOOP;
+  UPDATE llm_usage._fold_progress p
+     SET folded_up_to = up_to_id, folded_rows = p.folded_rows + rows, last_fold_at = began_at, last_fold_rows = rows,
+         last_fold_took = clock_timestamp() - began_at
+   WHERE p.ledger = of_ledger;
+  RETURN rows;
+END $$;
+
+CREATE FUNCTION llm_usage.fold(patience interval DEFAULT '1 second', at_most bigint DEFAULT NULL) RETURNS bigint
+  LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp
+  SET work_mem = '64MB'
+  SET jit = off
+  SET enable_sort = off
+  SET enable_nestloop = off
+AS $$
+DECLARE
+  ledger text;
+  rows   bigint := 0;
+BEGIN
+  IF current_setting('transaction_isolation') <> 'read committed' THEN
+    RAISE EXCEPTION 'fold() needs the isolation level READ COMMITTED, not %', upper(current_setting('transaction_isolation'))
+      USING ERRCODE = 'active_sql_transaction',
+            DETAIL = 'It has to see what was committed while it waited for writers.',
+            HINT = 'Run it in a transaction of its own: SELECT llm_usage.fold().';
+  END IF;
+  IF at_most < 1 THEN
+    RAISE EXCEPTION 'at_most must be at least 1, not %', at_most
+      USING ERRCODE = 'invalid_parameter_value',
+            DETAIL = 'It bounds how many ids of a ledger are folded by one call.',
+            HINT = 'Leave it out to fold all there is.';
+  END IF;
+  IF NOT llm_usage._lock_rollups(false) THEN
+    RETURN NULL;
+  END IF;
+  FOREACH ledger IN ARRAY ARRAY['usage_events', 'sessions', 'messages'] LOOP
+    rows := rows + llm_usage._fold_ledger(ledger, coalesce(patience, '1 second'), at_most);
+  END LOOP;
+  RETURN rows;
+END $$;
+COMMENT ON FUNCTION llm_usage.fold(interval, bigint) IS
+  'Adds what was written since the last fold to the rollups, in one transaction, and returns how many rows of the ledgers that were; NULL: another session is folding. Answers are the same before, during and after; only their speed depends on it. Waits for transactions that write now, at most for patience on each ledger (default 1 s): then it leaves a ledger as it is, status() names the writer, and the next fold goes on. at_most bounds how many ids of each ledger one call folds; NULL: all. Errors: 25001 in another isolation level than READ COMMITTED, 22023 for at_most below 1.';
+
+-- One session at a time changes the rollups, until its transaction ends.
+CREATE FUNCTION llm_usage._lock_rollups(wait boolean) RETURNS boolean
+  LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  -- The letters LLMU.
+  key CONSTANT bigint := x'4c4c4d55'::bigint;
+BEGIN
+  IF wait THEN
+    PERFORM pg_advisory_xact_lock(key);
+    RETURN true;
+  END IF;
+  RETURN pg_try_advisory_xact_lock(key);
+END $$;
+
+CREATE FUNCTION llm_usage.verify()
+  RETURNS TABLE (rollup text, found jsonb, expected jsonb)
+  LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp
+  SET work_mem = '64MB'
+  SET jit = off
+AS $$
+BEGIN
+  -- Each table in one statement, so in one snapshot: a fold between two of them does no harm.
+  FOR rollup IN SELECT t.name FROM llm_usage._rollup_tables t ORDER BY t.name LOOP
+    RETURN QUERY EXECUTE format(
+      'SELECT $1, to_jsonb(f), NULL::jsonb FROM (SELECT * FROM llm_usage.%1$I EXCEPT ALL SELECT * FROM llm_usage.%2$I()) f
+       UNION ALL
+       SELECT $1, NULL, to_jsonb(e) FROM (SELECT * FROM llm_usage.%2$I() EXCEPT ALL SELECT * FROM llm_usage.%1$I) e',
+      rollup, rollup || '_expected') USING rollup;
+  END LOOP;
+END $$;
+COMMENT ON FUNCTION llm_usage.verify() IS
+  'Recomputes the rollups from the ledger and returns the rows that differ: those found in a rollup and not expected there, and those expected and not found. None, ever; if there is one, rebuild() puts it right. Reads the whole ledger.';

@@ -1,0 +1,106 @@
+-- How far each ledger is folded: the rollups hold exactly its rows with id <= folded_up_to. No row: nothing is folded yet.
+-- A ledger's writers of an earlier moment, who kept the fold from going on to waiting_up_to, are kept until they have ended.
+CREATE TABLE llm_usage._fold_progress (
+  ledger         text PRIMARY KEY,
+  folded_up_to   bigint NOT NULL DEFAULT 0,
+  folded_rows    bigint NOT NULL DEFAULT 0,
+  last_fold_at   timestamptz,
+  last_fold_rows bigint,
+  last_fold_took interval,
+  waiting_up_to  bigint,
+  waiting_for    text[]
+) WITH (fillfactor = 50);
+SELECT pg_catalog.pg_extension_config_dump('llm_usage._fold_progress', '');
+
+CREATE FUNCTION llm_usage._folded_up_to(of_ledger text) RETURNS bigint
+  LANGUAGE sql STABLE PARALLEL SAFE
+  RETURN coalesce((SELECT p.folded_up_to FROM llm_usage._fold_progress p WHERE p.ledger = of_ledger), 0);
+
+-- The rollups, which the driver runs in this order; each registers itself. _fold_<name>(after_id, up_to_id, from_time,
+-- to_time) adds the ledger's rows between to the rollup's tables.
+CREATE TABLE llm_usage._rollups (
+  ordinal integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  ledger  text NOT NULL,
+  name    text NOT NULL UNIQUE
+);
+-- Their tables, each with a column bucket: the start of the hour, day, … in UTC. <name>_expected() returns the rows that a table
+-- should hold, from the ledger or from the rollup's next finer table.
+CREATE TABLE llm_usage._rollup_tables (name text PRIMARY KEY);
+
+-- Instants as the rollups cut them: any instant may be asked for, infinite ones included.
+CREATE FUNCTION llm_usage._hour(at timestamptz) RETURNS timestamptz
+  LANGUAGE sql IMMUTABLE PARALLEL SAFE
+  RETURN date_bin('1 hour', at, '2000-01-01 00:00:00+00');
+CREATE FUNCTION llm_usage._day(at timestamptz) RETURNS timestamptz
+  LANGUAGE sql IMMUTABLE PARALLEL SAFE
+  RETURN date_bin('24 hours', at, '2000-01-01 00:00:00+00');
+CREATE FUNCTION llm_usage._month(at timestamptz) RETURNS timestamptz
+  LANGUAGE sql IMMUTABLE PARALLEL SAFE
+  RETURN date_trunc('month', at AT TIME ZONE 'UTC') AT TIME ZONE 'UTC';
+-- The first month that starts at the instant or after it.
+CREATE FUNCTION llm_usage._next_month(at timestamptz) RETURNS timestamptz
+  LANGUAGE sql IMMUTABLE PARALLEL SAFE
+  RETURN (date_trunc('month', (at AT TIME ZONE 'UTC') - interval '1 microsecond') + interval '1 month') AT TIME ZONE 'UTC';
+
+-- [from_time, to_time) cut into whole days [first_day, last_day), the whole hours around them [first_hour, first_day) and
+-- [last_day, last_hour), and the edges around those [first, first_hour) and [last_hour, last). NULL is no bound.
+CREATE FUNCTION llm_usage._cut(from_time timestamptz, to_time timestamptz)
+  RETURNS TABLE (first timestamptz, first_hour timestamptz, first_day timestamptz,
+                 last_day timestamptz, last_hour timestamptz, last timestamptz)
+  LANGUAGE sql STABLE PARALLEL SAFE
+  BEGIN ATOMIC
+    SELECT h.first, h.first_hour, d.first_day,
+           greatest(d.first_day, least(llm_usage._day(h.last), h.last_hour)), h.last_hour, h.last
+      FROM (SELECT least(greatest(coalesce(from_time, '-infinity'), '0001-01-01 00:00:00+00'), '10000-01-01 00:00:00+00')) f (first),
+   LATERAL (SELECT greatest(f.first, least(coalesce(to_time, 'infinity'), '10000-01-01 00:00:00+00'))) l (last),
+   LATERAL (SELECT f.first, l.last, least(l.last, llm_usage._hour(f.first + interval '59:59.999999'))
+                                AS first_hour) a,
+   LATERAL (SELECT a.first, a.last, a.first_hour, greatest(a.first_hour, llm_usage._hour(a.last)) AS last_hour) h,
+   LATERAL (SELECT least(h.last_hour, greatest(h.first_hour, llm_usage._day(h.first + interval '23:59:59.999999'))) AS first_day) d;
+  END;
+
+-- What the rollups hold of the ledgers, and what they do not hold yet. A rollup and its tail are read in one statement, so in
+-- one snapshot. Without the fences the planner would look for the tail through the index of an app or of time, which
+-- leads to the whole history.
+CREATE VIEW llm_usage._folded_events WITH (security_invoker) AS
+  SELECT e.id, e.occurred_at, e.app_id, e.llm_id, e.user_id, e.vendor COLLATE "C" AS vendor, e.model COLLATE "C" AS model,
+         e.currency COLLATE "C" AS currency, e.rule_type COLLATE "C" AS rule_type, e.task_id COLLATE "C" AS task_id,
+         CASE WHEN e.corrects IS NULL THEN 1 ELSE 0 END AS requests,
+         CASE WHEN e.corrects IS NULL AND e.cost IS NULL THEN 1 ELSE 0 END AS unpriced_requests,
+         e.prompt_tokens::bigint + e.cache_read_tokens + e.cache_write_tokens AS input_tokens,
+         e.completion_tokens::bigint AS completion_tokens, e.inference_tokens::bigint AS inference_tokens,
+         coalesce(e.cost, 0) AS cost
+    FROM llm_usage._usage_events e
+   WHERE e.id <= (SELECT p.folded_up_to FROM llm_usage._fold_progress p WHERE p.ledger = 'usage_events');
+CREATE VIEW llm_usage._tail_events WITH (security_invoker) AS
+  SELECT e.id, e.occurred_at, e.app_id, e.llm_id, e.user_id, e.vendor COLLATE "C" AS vendor, e.model COLLATE "C" AS model,
+         e.currency COLLATE "C" AS currency, e.rule_type COLLATE "C" AS rule_type, e.task_id COLLATE "C" AS task_id,
+         CASE WHEN e.corrects IS NULL THEN 1 ELSE 0 END AS requests,
+         CASE WHEN e.corrects IS NULL AND e.cost IS NULL THEN 1 ELSE 0 END AS unpriced_requests,
+         e.prompt_tokens::bigint + e.cache_read_tokens + e.cache_write_tokens AS input_tokens,
+         e.completion_tokens::bigint AS completion_tokens, e.inference_tokens::bigint AS inference_tokens,
+         coalesce(e.cost, 0) AS cost
+    FROM llm_usage.usage_events e
+   WHERE e.id > (SELECT coalesce(max(p.folded_up_to), 0) FROM llm_usage._fold_progress p WHERE p.ledger = 'usage_events')
+     AND e.id <= 9223372036854775807
+  OFFSET 0;
+CREATE VIEW llm_usage._folded_sessions WITH (security_invoker) AS
+  SELECT s.id, s.started_at, s.app_id, s.consumer_id COLLATE "C" AS consumer_id
+    FROM llm_usage._sessions s
+   WHERE s.id <= (SELECT p.folded_up_to FROM llm_usage._fold_progress p WHERE p.ledger = 'sessions');
+CREATE VIEW llm_usage._tail_sessions WITH (security_invoker) AS
+  SELECT s.id, s.started_at, s.app_id, s.consumer_id COLLATE "C" AS consumer_id
+    FROM llm_usage.sessions s
+   WHERE s.id > (SELECT coalesce(max(p.folded_up_to), 0) FROM llm_usage._fold_progress p WHERE p.ledger = 'sessions')
+     AND s.id <= 9223372036854775807
+  OFFSET 0;
+CREATE VIEW llm_usage._folded_messages WITH (security_invoker) AS
+  SELECT m.id, m.sent_at, m.app_id
+    FROM llm_usage._messages m
+   WHERE m.id <= (SELECT p.folded_up_to FROM llm_usage._fold_progress p WHERE p.ledger = 'messages');
+CREATE VIEW llm_usage._tail_messages WITH (security_invoker) AS
+  SELECT m.id, m.sent_at, m.app_id
+    FROM llm_usage.messages m
+   WHERE m.id > (SELECT coalesce(max(p.folded_up_to), 0) FROM llm_usage._fold_progress p WHERE p.ledger = 'messages')
+     AND m.id <= 9223372036854775807
+  OFFSET 0;

@@ -1,0 +1,119 @@
+-- Who made a request, as bitmaps of users.id: app_id NULL stands for all apps together.
+CREATE TABLE llm_usage._active_users_hour (
+  app_id bigint,
+  bucket timestamptz NOT NULL,
+  users  bytea NOT NULL,
+  UNIQUE NULLS NOT DISTINCT (app_id, bucket)
+) WITH (fillfactor = 90);
+CREATE TABLE llm_usage._active_users_day (LIKE llm_usage._active_users_hour INCLUDING INDEXES) WITH (fillfactor = 90);
+SELECT pg_catalog.pg_extension_config_dump('llm_usage._active_users_hour', '');
+SELECT pg_catalog.pg_extension_config_dump('llm_usage._active_users_day', '');
+
+CREATE FUNCTION llm_usage._active_users_batch(after_id bigint, up_to_id bigint, from_time timestamptz, to_time timestamptz)
+  RETURNS SETOF llm_usage._active_users_hour
+  LANGUAGE sql STABLE
+  BEGIN ATOMIC
+    WITH app AS MATERIALIZED (
+      SELECT e.app_id, llm_usage._hour(e.occurred_at) AS bucket, llm_usage._bitmap_agg(e.user_id) AS users
+        FROM llm_usage.usage_events e
+       WHERE e.id > after_id AND e.id <= up_to_id AND e.occurred_at >= from_time AND e.occurred_at < to_time
+         AND e.user_id IS NOT NULL AND e.corrects IS NULL
+       GROUP BY 1, 2
+    )
+    SELECT a.app_id, a.bucket, a.users FROM app a
+    UNION ALL
+    SELECT NULL, a.bucket, llm_usage._bitmap_or_agg(a.users) FROM app a GROUP BY a.bucket;
+  END;
+
+CREATE FUNCTION llm_usage._fold_active_users(after_id bigint, up_to_id bigint, from_time timestamptz, to_time timestamptz)
+  RETURNS void
+  LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  WITH batch AS MATERIALIZED (
+    SELECT * FROM llm_usage._active_users_batch(after_id, up_to_id, from_time, to_time)
+  ), hours AS (
+    INSERT INTO llm_usage._active_users_hour AS kept
+    SELECT * FROM batch ORDER BY app_id, bucket
+    ON CONFLICT (app_id, bucket) DO UPDATE SET users = llm_usage._bitmap_or(kept.users, excluded.users)
+  )
+  INSERT INTO llm_usage._active_users_day AS kept
+  SELECT b.app_id, llm_usage._day(b.bucket), llm_usage._bitmap_or_agg(b.users)
+    FROM batch b
+   GROUP BY 1, 2
+   ORDER BY 1, 2
+  ON CONFLICT (app_id, bucket) DO UPDATE SET users = llm_usage._bitmap_or(kept.users, excluded.users);
+END $$;
+
+CREATE FUNCTION llm_usage._active_users_hour_expected() RETURNS SETOF llm_usage._active_users_hour
+  LANGUAGE sql STABLE
+  BEGIN ATOMIC
+    SELECT * FROM llm_usage._active_users_batch(0, llm_usage._folded_up_to('usage_events'), '-infinity', 'infinity');
+  END;
+CREATE FUNCTION llm_usage._active_users_day_expected() RETURNS SETOF llm_usage._active_users_day
+  LANGUAGE sql STABLE
+  BEGIN ATOMIC
+    SELECT h.app_id, llm_usage._day(h.bucket), llm_usage._bitmap_or_agg(h.users)
+      FROM llm_usage._active_users_hour h
+     GROUP BY 1, 2;
+  END;
+INSERT INTO llm_usage._rollups (ledger, name) VALUES ('usage_events', 'active_users');
+INSERT INTO llm_usage._rollup_tables (name) VALUES ('_active_users_hour'), ('_active_users_day');
+
+-- Rollup, edges and tail of [from_time, to_time) as bitmaps, for one app or with NULL for all.
+CREATE FUNCTION llm_usage._active_users(for_app bigint, from_time timestamptz, to_time timestamptz)
+  RETURNS TABLE (bucket timestamptz, users bytea)
+  LANGUAGE sql STABLE PARALLEL SAFE
+  BEGIN ATOMIC
+    WITH cut AS MATERIALIZED (SELECT * FROM llm_usage._cut(from_time, to_time))
+    SELECT k.bucket, k.users
+      FROM cut c
+      JOIN llm_usage._active_users_day k ON k.bucket >= c.first_day AND k.bucket < c.last_day
+     WHERE k.app_id = for_app OR k.app_id IS NULL AND for_app IS NULL
+    UNION ALL
+    SELECT k.bucket, k.users
+      FROM cut c
+     CROSS JOIN LATERAL (VALUES (c.first_hour, c.first_day), (c.last_day, c.last_hour)) r (first, last)
+      JOIN llm_usage._active_users_hour k ON k.bucket >= r.first AND k.bucket < r.last
+     WHERE r.first < r.last AND (k.app_id = for_app OR k.app_id IS NULL AND for_app IS NULL)
+    UNION ALL
+    SELECT llm_usage._day(e.occurred_at), llm_usage._bitmap_agg(e.user_id)
+      FROM cut c
+     CROSS JOIN LATERAL (VALUES (c.first, c.first_hour), (c.last_hour, c.last)) r (first, last)
+      JOIN llm_usage._folded_events e ON e.occurred_at >= r.first AND e.occurred_at < r.last
+     WHERE r.first < r.last AND e.requests > 0 AND e.user_id IS NOT NULL AND (e.app_id = for_app OR for_app IS NULL)
+     GROUP BY 1
+    UNION ALL
+    SELECT llm_usage._day(e.occurred_at), llm_usage._bitmap_agg(e.user_id)
+      FROM cut c
+      JOIN llm_usage._tail_events e ON e.occurred_at >= c.first AND e.occurred_at < c.last
+     WHERE e.requests > 0 AND e.user_id IS NOT NULL AND (e.app_id = for_app OR for_app IS NULL)
+     GROUP BY 1;
+  END;
+
+CREATE FUNCTION llm_usage.active_users(
+    from_time timestamptz DEFAULT NULL, to_time timestamptz DEFAULT NULL, for_app bigint DEFAULT NULL)
+  RETURNS bigint
+  LANGUAGE sql STABLE PARALLEL SAFE
+  BEGIN ATOMIC
+    SELECT llm_usage._bitmap_or_count(a.users)
+      FROM llm_usage._active_users(for_app, from_time, to_time) a;
+  END;
+COMMENT ON FUNCTION llm_usage.active_users(timestamptz, timestamptz, bigint) IS
+  'How many different users made a request in [from_time, to_time), of one app or with NULL of any; NULL: no bound. Exact over any range. Requests without a user_id count nobody.';
+
+CREATE VIEW llm_usage.active_users_by_day WITH (security_invoker) AS
+  WITH day AS MATERIALIZED (
+    SELECT (a.bucket AT TIME ZONE 'UTC')::date AS day, llm_usage._bitmap_or_agg(a.users) AS users
+      FROM (SELECT llm_usage._day(k.bucket) AS bucket, k.users FROM llm_usage._active_users(NULL, NULL, NULL) k) a
+     GROUP BY 1
+  )
+  SELECT d.day, llm_usage._bitmap_count(d.users) AS users,
+         (SELECT llm_usage._bitmap_or_count(w.users) FROM day w WHERE w.day > d.day - 7 AND w.day <= d.day)
+           AS users_7_days,
+         (SELECT llm_usage._bitmap_or_count(w.users) FROM day w WHERE w.day > d.day - 30 AND w.day <= d.day)
+           AS users_30_days
+    FROM day d;
+COMMENT ON VIEW llm_usage.active_users_by_day IS
+  'Different users who made a request, a row for each UTC day on which any did: on the day, in the 7 days and in the 30 days that end with it. Exact.';

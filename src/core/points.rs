@@ -1,0 +1,314 @@
+//! The events of a rollup's row one by one, packed. Two packings are one when they are concatenated: there is no header,
+//! and the order of the points has no meaning.
+
+use integer_encoding::VarInt;
+
+use crate::Error;
+
+/// What a point takes at most: three numbers of 64 bits, 7 of them to a byte.
+pub const MOST_BYTES: usize = 30;
+
+/// What a rollup sums up of one event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Point {
+    /// Microseconds since the row's bucket began, from 0.
+    pub at: i64,
+    /// A correction is no request.
+    pub is_request: bool,
+    pub input_tokens: i64,
+    pub completion_tokens: i64,
+}
+
+impl Point {
+    /// The bytes of the point, in the room that is given: the flag as the last bit of `at`, then the tokens.
+    pub fn pack<'a>(&self, room: &'a mut [u8; MOST_BYTES]) -> Result<&'a [u8], Error> {
+        let at = u64::try_from(self.at).map_err(|_| Error::BadValue {
+            name: "at".into(),
+            value: self.at.to_string(),
+            expected: "microseconds from 0",
+        })?;
+        let mut end = (at << 1 | u64::from(self.is_request)).encode_var(room);
+        end += self.input_tokens.encode_var(&mut room[end..]);
+        end += self.completion_tokens.encode_var(&mut room[end..]);
+        Ok(&room[..end])
+    }
+}
+
+/// The first point of the bytes, and the bytes behind it; `None` if there is no whole one.
+#[inline]
+fn split_first(bytes: &[u8]) -> Option<(Point, &[u8])> {
+    let (at, length) = u64::decode_var(bytes)?;
+    let bytes = bytes.get(length..)?;
+    let (input_tokens, length) = i64::decode_var(bytes)?;
+    let bytes = bytes.get(length..)?;
+    let (completion_tokens, length) = i64::decode_var(bytes)?;
+    let bytes = bytes.get(length..)?;
+    let point =
+        Point { at: (at >> 1).cast_signed(), is_request: at & 1 == 1, input_tokens, completion_tokens };
+    Some((point, bytes))
+}
+
+/// The points of a packing, up to the first that cannot be read.
+pub fn unpack(packing: &[u8]) -> impl Iterator<Item = Result<Point, Error>> {
+    let mut rest = packing;
+    std::iter::from_fn(move || {
+        let bytes = std::mem::take(&mut rest);
+        if bytes.is_empty() {
+            return None;
+        }
+        let Some((point, others)) = split_first(bytes) else {
+            return Some(Err(Error::BadPoints { place: packing.len() - bytes.len(), length: packing.len() }));
+        };
+        rest = others;
+        Some(Ok(point))
+    })
+}
+
+/// The same points in ascending order: of two packings of the same points the same bytes.
+pub fn sorted(packing: &[u8]) -> Result<Vec<u8>, Error> {
+    let mut points = unpack(packing).collect::<Result<Vec<_>, _>>()?;
+    points.sort_unstable();
+    let mut sorted = Vec::with_capacity(packing.len());
+    for point in points {
+        sorted.extend_from_slice(point.pack(&mut [0; MOST_BYTES])?);
+    }
+    Ok(sorted)
+}
+
+/// What the points of a part sum up to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Sums {
+    pub requests: i64,
+    pub input_tokens: i64,
+    pub completion_tokens: i64,
+}
+
+/// Sums on the way: wide enough for every packing, so that no order of its points is refused that another is not.
+#[derive(Debug, Clone, Copy, Default)]
+struct Running {
+    requests: i64,
+    input_tokens: i128,
+    completion_tokens: i128,
+}
+
+impl Running {
+    fn add(&mut self, point: &Point) {
+        self.requests += i64::from(point.is_request);
+        self.input_tokens += i128::from(point.input_tokens);
+        self.completion_tokens += i128::from(point.completion_tokens);
+    }
+
+    fn sums(&self) -> Result<Sums, Error> {
+        let narrow = |name, sum| i64::try_from(sum).map_err(|_| Error::SumOfPoints { name });
+        Ok(Sums {
+            requests: self.requests,
+            input_tokens: narrow("input_tokens", self.input_tokens)?,
+            completion_tokens: narrow("completion_tokens", self.completion_tokens)?,
+        })
+    }
+}
+
+/// The sums of each part that has a point, ascending. A point's part is the number of `starts`, which ascend, that are
+/// not after `bucket + at`; an instant past the last one is infinity, as in PostgreSQL.
+pub fn by_part(packing: &[u8], bucket: i64, starts: &[i64]) -> Result<Vec<(usize, Sums)>, Error> {
+    // No point is before its bucket. Most buckets have at most one start behind this.
+    let first = starts.partition_point(|start| *start <= bucket);
+    let starts = &starts[first..];
+    let mut parts: Vec<Option<Running>> = Vec::new();
+    let mut part = 0;
+    for point in unpack(packing) {
+        let point = point?;
+        let instant = bucket.saturating_add(point.at);
+        let is_before = part > 0 && instant < starts[part - 1];
+        if is_before || starts.get(part).is_some_and(|next| *next <= instant) {
+            part = starts.partition_point(|start| *start <= instant);
+        }
+        if part >= parts.len() {
+            parts.resize(part + 1, None);
+        }
+        parts[part].get_or_insert_default().add(&point);
+    }
+    let found =
+        parts.iter().enumerate().filter_map(|(part, running)| Some((first + part, running.as_ref()?)));
+    found.map(|(part, running)| Ok((part, running.sums()?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn point(at: i64, is_request: bool, input_tokens: i64, completion_tokens: i64) -> Point {
+        Point { at, is_request, input_tokens, completion_tokens }
+    }
+
+    fn packed(points: &[Point]) -> Vec<u8> {
+        let bytes = |point: &Point| point.pack(&mut [0; MOST_BYTES]).expect("at is not negative").to_vec();
+        points.iter().flat_map(bytes).collect()
+    }
+
+    fn unpacked(packing: &[u8]) -> Vec<Point> {
+        unpack(packing).collect::<Result<_, _>>().expect("points")
+    }
+
+    #[test]
+    fn a_usual_point_has_eight_or_nine_bytes() {
+        assert_eq!(packed(&[point(100_000_000, true, 2000, 500)]).len(), 8);
+        assert_eq!(packed(&[point(299_999_999, true, 2000, 500)]).len(), 9);
+        assert_eq!(packed(&[point(0, false, 0, 0)]), [0, 0, 0]);
+    }
+
+    #[test]
+    fn the_most_extreme_points_survive() {
+        let points = [point(i64::MAX, true, i64::MIN, i64::MAX), point(i64::MAX, false, i64::MAX, i64::MIN)];
+        assert_eq!(packed(&points).len(), 2 * MOST_BYTES);
+        assert_eq!(unpacked(&packed(&points)), points);
+    }
+
+    #[test]
+    fn no_point_is_before_its_bucket() {
+        let error = point(-1, true, 0, 0).pack(&mut [0; MOST_BYTES]).expect_err("negative");
+        assert_eq!(error.message(), "invalid at: \"-1\"");
+    }
+
+    #[test]
+    fn a_bound_belongs_to_the_part_that_it_starts() {
+        let packing = packed(&[9, 10, 11, 19, 20].map(|at| point(at, true, 1, at)));
+        let sums = |requests, completion_tokens| Sums { requests, input_tokens: requests, completion_tokens };
+        let expected = vec![(1, sums(1, 9)), (2, sums(3, 40)), (4, sums(1, 20))];
+        assert_eq!(by_part(&packing, 1000, &[1000, 1010, 1020, 1020]), Ok(expected));
+        assert_eq!(by_part(&packing, 1000, &[]), Ok(vec![(0, sums(5, 69))]));
+        assert_eq!(by_part(&[], 1000, &[1000]), Ok(vec![]));
+    }
+
+    #[test]
+    fn an_instant_past_the_last_is_infinity() {
+        let packing = packed(&[point(i64::MAX, true, 1, 1)]);
+        let parts = by_part(&packing, i64::MAX - 5, &[0, i64::MAX]).expect("parts");
+        assert_eq!(parts.iter().map(|(part, _)| *part).collect::<Vec<_>>(), [2]);
+    }
+
+    #[test]
+    fn a_correction_counts_its_tokens_only() {
+        let packing = packed(&[point(5, true, 10, 20), point(5, false, -10, -20), point(6, false, 0, 0)]);
+        assert_eq!(
+            by_part(&packing, 0, &[0, 6]),
+            Ok(vec![(1, Sums { requests: 1, input_tokens: 0, completion_tokens: 0 }), (2, Sums::default()),])
+        );
+    }
+
+    #[test]
+    fn a_sum_does_not_wrap() {
+        let refused = |points: &[Point]| by_part(&packed(points), 0, &[]).expect_err("too much").message();
+        let most = [point(0, true, i64::MAX, 0), point(0, true, 1, 0)];
+        assert_eq!(refused(&most), "the sum of input_tokens is out of range");
+        let least = [point(0, false, 0, i64::MIN), point(0, false, 0, -1)];
+        assert_eq!(refused(&least), "the sum of completion_tokens is out of range");
+    }
+
+    #[test]
+    fn a_sum_may_come_back_into_its_range() {
+        let packing = packed(&[i64::MAX, 1, -1].map(|tokens| point(0, false, tokens, 0)));
+        let sums = Sums { requests: 0, input_tokens: i64::MAX, completion_tokens: 0 };
+        assert_eq!(by_part(&packing, 0, &[]), Ok(vec![(0, sums)]));
+    }
+
+    #[test]
+    fn half_a_point_is_found() {
+        let whole = packed(&[point(100_000_000, true, 2000, 500), point(0, true, 1, 64)]);
+        for (length, place) in [(1, 0), (7, 0), (9, 8), (11, 8)] {
+            let error = Error::BadPoints { place, length };
+            assert_eq!(unpack(&whole[..length]).last(), Some(Err(error.clone())));
+            assert_eq!(by_part(&whole[..length], 0, &[]), Err(error.clone()));
+            assert_eq!(sorted(&whole[..length]), Err(error));
+        }
+        assert_eq!(unpack(&[0xFF; 20]).count(), 1);
+    }
+
+    prop_compose! {
+        fn any_point()(
+            at in prop_oneof![9 => 0..300i64, 1 => 0..=i64::MAX],
+            is_request: bool,
+            input_tokens in tokens(),
+            completion_tokens in tokens(),
+        ) -> Point {
+            point(at, is_request, input_tokens, completion_tokens)
+        }
+    }
+
+    fn tokens() -> impl Strategy<Value = i64> {
+        prop_oneof![9 => -3000..3000i64, 1 => any::<i64>()]
+    }
+
+    fn any_points() -> impl Strategy<Value = Vec<Point>> {
+        prop::collection::vec(any_point(), 0..40)
+    }
+
+    /// What `by_part` must answer: in 128 bits, and with a look at each start.
+    fn naive(points: &[Point], bucket: i64, starts: &[i64]) -> Option<Vec<(usize, Sums)>> {
+        let mut parts: BTreeMap<usize, (i64, i128, i128)> = BTreeMap::new();
+        for point in points {
+            let part = starts.iter().filter(|start| **start <= bucket.saturating_add(point.at)).count();
+            let sums = parts.entry(part).or_default();
+            sums.0 += i64::from(point.is_request);
+            sums.1 += i128::from(point.input_tokens);
+            sums.2 += i128::from(point.completion_tokens);
+        }
+        let narrow = |(part, (requests, input, completion)): (usize, (i64, i128, i128))| {
+            let (input_tokens, completion_tokens) = (input.try_into().ok()?, completion.try_into().ok()?);
+            Some((part, Sums { requests, input_tokens, completion_tokens }))
+        };
+        parts.into_iter().map(narrow).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_packed_is_unpacked(points in any_points()) {
+            prop_assert_eq!(unpacked(&packed(&points)), points);
+        }
+
+        #[test]
+        fn to_concatenate_is_to_unite(some in any_points(), others in any_points()) {
+            let united = [packed(&some), packed(&others)].concat();
+            prop_assert_eq!(unpacked(&united), [some, others].concat());
+        }
+
+        #[test]
+        fn the_sorted_packing_knows_no_order(
+            (points, shuffled) in any_points().prop_flat_map(|points| (Just(points.clone()), Just(points).prop_shuffle())),
+        ) {
+            let bytes = sorted(&packed(&points)).expect("points");
+            prop_assert_eq!(&sorted(&packed(&shuffled)).expect("points"), &bytes);
+            prop_assert_eq!(&sorted(&bytes).expect("points"), &bytes);
+            let mut ascending = points;
+            ascending.sort();
+            prop_assert_eq!(unpacked(&bytes), ascending);
+        }
+
+        #[test]
+        fn parts_are_those_of_the_naive_count(
+            points in prop::collection::vec(any_point(), 0..40),
+            bucket in prop_oneof![9 => -50..50i64, 1 => any::<i64>()],
+            mut starts in prop::collection::vec(prop_oneof![9 => -100..400i64, 1 => any::<i64>()], 0..12),
+        ) {
+            starts.sort_unstable();
+            let parts = by_part(&packed(&points), bucket, &starts);
+            prop_assert_eq!(parts.ok(), naive(&points, bucket, &starts));
+        }
+
+        #[test]
+        fn any_bytes_are_points_or_refused(
+            bytes in prop::collection::vec(prop_oneof![any::<u8>(), 0x80..=0xFFu8], 0..80),
+            starts in prop::collection::vec(any::<i64>(), 0..5),
+        ) {
+            let read: Result<Vec<Point>, Error> = unpack(&bytes).collect();
+            let is_refused = matches!(read, Err(Error::BadPoints { .. }));
+            prop_assert_eq!(is_refused, sorted(&bytes).is_err());
+            // Starts that do not ascend give no useful answer, and no panic.
+            prop_assert!(!is_refused || by_part(&bytes, 0, &starts).is_err());
+        }
+    }
+}

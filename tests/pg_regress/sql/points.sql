@@ -1,0 +1,90 @@
+-- The points of a rollup's row: packed by an aggregate, summed up part by part, compared.
+SET TimeZone = 'UTC';
+SET DateStyle = 'ISO';
+CREATE TABLE points (bucket timestamptz, at bigint, is_request boolean, input_tokens bigint, completion_tokens bigint);
+INSERT INTO points VALUES
+  ('2025-06-01 00:00', 0, true, 10, 1),
+  ('2025-06-01 00:00', 59999999, true, 20, 2),
+  ('2025-06-01 00:00', 60000000, true, 40, 4),
+  ('2025-06-01 00:00', 60000000, false, -40, -4),
+  ('2025-06-01 00:00', 60000001, true, 80, 8),
+  ('2025-06-01 00:00', 299999999, true, 160, 16),
+  ('2025-06-01 00:05', 0, false, 0, 0);
+CREATE TABLE packed AS
+  SELECT bucket, llm_usage._points_agg(bucket + at * interval '1 microsecond', bucket, is_request, input_tokens, completion_tokens ORDER BY at) AS points
+    FROM points GROUP BY bucket;
+SELECT bucket, points FROM packed ORDER BY bucket;
+SELECT llm_usage._points_agg(bucket, bucket, is_request, input_tokens, completion_tokens) AS of_none FROM points WHERE false;
+
+-- A bound that is exactly a point's instant begins the part of that point; the last part has no end.
+SELECT p.bucket, part.*
+  FROM packed p, llm_usage._points_by_part(p.points, p.bucket, '{2025-06-01 00:01, 2025-06-01 00:04:59.999999}') part
+ ORDER BY p.bucket, part.part;
+SELECT * FROM packed p, llm_usage._points_by_part(p.points, p.bucket, '{}') part WHERE p.bucket = '2025-06-01 00:00';
+SELECT part.*
+  FROM packed p, llm_usage._points_by_part(p.points, p.bucket, '{-infinity, 2025-06-01, 2025-06-01 00:05, infinity}') part
+ ORDER BY p.bucket, part.part;
+SELECT * FROM llm_usage._points_by_part('\x010203', '-infinity', '{-infinity, 2025-06-01}');
+SELECT * FROM llm_usage._points_by_part('\x010203', 'infinity', '{2025-06-01, infinity}');
+
+-- The parts are those of width_bucket, whatever the points and the starts.
+CREATE TABLE many AS
+  SELECT n, timestamptz '2025-06-01' + n % 40 * interval '5 min' AS bucket, n::bigint * 7919 * 7919 % 300000000 AS at,
+         n % 11 <> 0 AS is_request, (n % 4001 - 100)::bigint AS input_tokens, (n % 977 - 50)::bigint AS completion_tokens
+    FROM generate_series(1, 20000) n;
+CREATE TABLE many_packed AS
+  SELECT bucket, llm_usage._points_agg(bucket + at * interval '1 microsecond', bucket, is_request, input_tokens, completion_tokens) AS points FROM many GROUP BY bucket;
+SELECT width, count(*) AS parts, count(*) FILTER (WHERE a IS DISTINCT FROM b) AS different
+  FROM unnest('{1 second, 37 seconds, 5 minutes, 1 hour}'::interval[]) width,
+       LATERAL (SELECT array_agg(s) AS starts FROM generate_series('2025-06-01 00:10'::timestamptz, '2025-06-01 03:00', width) s) s,
+       LATERAL (SELECT part, sum(p.requests), sum(p.input_tokens), sum(p.completion_tokens)
+                  FROM many_packed m, llm_usage._points_by_part(m.points, m.bucket, s.starts) p GROUP BY part) a
+  FULL JOIN
+       LATERAL (SELECT width_bucket(m.bucket + m.at * interval '1 microsecond', s.starts) AS part,
+                       sum(m.is_request::int)::numeric, sum(m.input_tokens), sum(m.completion_tokens)
+                  FROM many m GROUP BY 1) b USING (part)
+ GROUP BY width ORDER BY width;
+
+-- Two packings are one when they are concatenated, and equal once they are sorted.
+SELECT count(*) AS buckets, count(*) FILTER (WHERE one = two) AS equal
+  FROM (SELECT llm_usage._points_sorted(points) AS one FROM many_packed WHERE bucket = '2025-06-01') x,
+       (SELECT llm_usage._points_sorted(
+                 llm_usage._points_agg(bucket + at * interval '1 microsecond', bucket, is_request, input_tokens, completion_tokens ORDER BY n DESC) FILTER (WHERE n > 9000)
+                 || llm_usage._points_agg(bucket + at * interval '1 microsecond', bucket, is_request, input_tokens, completion_tokens) FILTER (WHERE n <= 9000)) AS two
+          FROM many WHERE bucket = '2025-06-01') y;
+
+-- One group that grows far beyond its first room.
+SELECT length(points), sum(part.requests)
+  FROM (SELECT llm_usage._points_agg('2025-06-01 00:05'::timestamptz - n * interval '1 microsecond', '2025-06-01', true, 2000, 500) AS points FROM generate_series(1, 200000) n) x,
+       llm_usage._points_by_part(points, '2025-06-01', '{}') part
+ GROUP BY 1;
+
+-- No points, and NULL.
+SELECT * FROM llm_usage._points_by_part('', '2025-06-01', '{2025-06-01}');
+SELECT * FROM llm_usage._points_by_part(NULL, '2025-06-01', '{2025-06-01}');
+SELECT * FROM llm_usage._points_by_part('\x010203', NULL, '{2025-06-01}');
+SELECT * FROM llm_usage._points_by_part('\x010203', '2025-06-01', NULL);
+SELECT llm_usage._points_sorted('') AS empty, llm_usage._points_sorted(NULL) IS NULL AS is_null;
+
+-- The largest values, and sums that leave 64 bits.
+CREATE TABLE huge AS
+  SELECT llm_usage._points_agg(occurred_at, '2025-06-01', is_request, input_tokens, completion_tokens) AS points
+    FROM (VALUES (timestamptz 'infinity', true, 9223372036854775807, -9223372036854775808),
+                 ('2025-06-01', false, -9223372036854775808, 9223372036854775807)) v (occurred_at, is_request, input_tokens, completion_tokens);
+SELECT length(points), part.* FROM huge, llm_usage._points_by_part(points, '2025-06-01', '{2025-06-01, infinity}') part;
+SELECT part.* FROM huge, llm_usage._points_by_part(points, '2025-06-01', '{}') part;
+
+\set VERBOSITY default
+\set SHOW_CONTEXT never
+SELECT part.* FROM huge, llm_usage._points_by_part(points || points, '2025-06-01', '{infinity}') part;
+\echo :LAST_ERROR_SQLSTATE
+SELECT * FROM llm_usage._points_by_part('\x0102030102', '2025-06-01', '{2025-06-01}');
+\echo :LAST_ERROR_SQLSTATE
+SELECT llm_usage._points_sorted('\xffffffffffffffffffffffffffffff');
+\echo :LAST_ERROR_SQLSTATE
+SELECT * FROM llm_usage._points_by_part('\x010203', '2025-06-01', '{2025-06-01, NULL}');
+\echo :LAST_ERROR_SQLSTATE
+SELECT llm_usage._points_agg('2025-05-31 23:59:59.999999', '2025-06-01', true, 1, 1);
+\echo :LAST_ERROR_SQLSTATE
+SELECT llm_usage._points_agg('2025-06-01', '2025-06-01', true, NULL, 1);
+\echo :LAST_ERROR_SQLSTATE
