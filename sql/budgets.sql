@@ -52,13 +52,14 @@ CREATE FUNCTION llm_usage.budget_activity(today date, from_day date, to_day date
              llm_usage._period_end(b.start_date, today) AS period_end
         FROM llm_usage.budgets b
     ), calendar AS MATERIALIZED (
-      SELECT llm_usage._default_currency() AS currency,
-             llm_usage._period_start(NULL, today) AS period_start, llm_usage._period_end(NULL, today) AS period_end
+      SELECT llm_usage._default_currency() AS currency, date_trunc('month', today::timestamp)::date AS period_start,
+             (date_trunc('month', today::timestamp) + interval '1 month')::date AS period_end
     ), present AS MATERIALIZED (
       -- Whose period is the calendar month.
       SELECT a.entity_type, a.entity_id, a.currency AS paid_in, a.cost, a.unpriced_requests
-        FROM calendar c,
-     LATERAL llm_usage._by_entity(llm_usage._first_instant(c.period_start), llm_usage._first_instant(c.period_end), false) a
+        FROM llm_usage._by_entity(llm_usage._first_instant(date_trunc('month', today::timestamp)::date),
+                                  llm_usage._first_instant((date_trunc('month', today::timestamp) + interval '1 month')::date),
+                                  false) a
        WHERE NOT EXISTS (SELECT FROM budgeted b
                           WHERE b.entity_type = a.entity_type AND b.entity_id = a.entity_id AND b.start_date IS NOT NULL)
       UNION ALL

@@ -37,28 +37,6 @@ CREATE FUNCTION llm_usage._day(at timestamptz) RETURNS timestamptz
 CREATE FUNCTION llm_usage._month(at timestamptz) RETURNS timestamptz
   LANGUAGE sql IMMUTABLE PARALLEL SAFE
   RETURN date_trunc('month', at AT TIME ZONE 'UTC') AT TIME ZONE 'UTC';
--- The first month that starts at the instant or after it.
-CREATE FUNCTION llm_usage._next_month(at timestamptz) RETURNS timestamptz
-  LANGUAGE sql IMMUTABLE PARALLEL SAFE
-  RETURN (date_trunc('month', (at AT TIME ZONE 'UTC') - interval '1 microsecond') + interval '1 month') AT TIME ZONE 'UTC';
-
--- [from_time, to_time) cut into whole days [first_day, last_day), the whole hours around them [first_hour, first_day) and
--- [last_day, last_hour), and the edges around those [first, first_hour) and [last_hour, last). NULL is no bound.
-CREATE FUNCTION llm_usage._cut(from_time timestamptz, to_time timestamptz)
-  RETURNS TABLE (first timestamptz, first_hour timestamptz, first_day timestamptz,
-                 last_day timestamptz, last_hour timestamptz, last timestamptz)
-  LANGUAGE sql STABLE PARALLEL SAFE
-  BEGIN ATOMIC
-    SELECT h.first, h.first_hour, d.first_day,
-           greatest(d.first_day, least(llm_usage._day(h.last), h.last_hour)), h.last_hour, h.last
-      FROM (SELECT least(greatest(coalesce(from_time, '-infinity'), '0001-01-01 00:00:00+00'), '10000-01-01 00:00:00+00')) f (first),
-   LATERAL (SELECT greatest(f.first, least(coalesce(to_time, 'infinity'), '10000-01-01 00:00:00+00'))) l (last),
-   LATERAL (SELECT f.first, l.last, least(l.last, llm_usage._hour(f.first + interval '59:59.999999'))
-                                AS first_hour) a,
-   LATERAL (SELECT a.first, a.last, a.first_hour, greatest(a.first_hour, llm_usage._hour(a.last)) AS last_hour) h,
-   LATERAL (SELECT least(h.last_hour, greatest(h.first_hour, llm_usage._day(h.first + interval '23:59:59.999999'))) AS first_day) d;
-  END;
-
 -- What the rollups hold of the ledgers, and what they do not hold yet. A rollup and its tail are read in one statement, so in
 -- one snapshot. Without the fences the planner would look for the tail through the index of an app or of time, which
 -- leads to the whole history.
@@ -104,3 +82,61 @@ CREATE VIEW llm_usage._tail_messages WITH (security_invoker) AS
    WHERE m.id > (SELECT coalesce(max(p.folded_up_to), 0) FROM llm_usage._fold_progress p WHERE p.ledger = 'messages')
      AND m.id <= 9223372036854775807
   OFFSET 0;
+
+-- What of [from_time, to_time) is in no whole hour of a rollup: the edges, and the tail.
+CREATE FUNCTION llm_usage._loose_events(from_time timestamptz, to_time timestamptz)
+  RETURNS TABLE (id bigint, occurred_at timestamptz, app_id bigint, llm_id bigint, user_id bigint, vendor text, model text, currency text,
+                 rule_type text, task_id text, requests integer, unpriced_requests integer, input_tokens bigint,
+                 completion_tokens bigint, inference_tokens bigint, cost numeric)
+  LANGUAGE sql STABLE PARALLEL SAFE
+  BEGIN ATOMIC
+    SELECT e.*
+      FROM llm_usage._folded_events e
+     WHERE llm_usage._first(from_time, to_time) < llm_usage._first_hour(from_time, to_time)
+       AND e.occurred_at >= llm_usage._first(from_time, to_time) AND e.occurred_at < llm_usage._first_hour(from_time, to_time)
+    UNION ALL
+    SELECT e.*
+      FROM llm_usage._folded_events e
+     WHERE llm_usage._last_hour(from_time, to_time) < llm_usage._last(from_time, to_time)
+       AND e.occurred_at >= llm_usage._last_hour(from_time, to_time) AND e.occurred_at < llm_usage._last(from_time, to_time)
+    UNION ALL
+    SELECT e.*
+      FROM llm_usage._tail_events e
+     WHERE e.occurred_at >= llm_usage._first(from_time, to_time) AND e.occurred_at < llm_usage._last(from_time, to_time);
+  END;
+CREATE FUNCTION llm_usage._loose_sessions(from_time timestamptz, to_time timestamptz)
+  RETURNS TABLE (id bigint, started_at timestamptz, app_id bigint, consumer_id text)
+  LANGUAGE sql STABLE PARALLEL SAFE
+  BEGIN ATOMIC
+    SELECT e.*
+      FROM llm_usage._folded_sessions e
+     WHERE llm_usage._first(from_time, to_time) < llm_usage._first_hour(from_time, to_time)
+       AND e.started_at >= llm_usage._first(from_time, to_time) AND e.started_at < llm_usage._first_hour(from_time, to_time)
+    UNION ALL
+    SELECT e.*
+      FROM llm_usage._folded_sessions e
+     WHERE llm_usage._last_hour(from_time, to_time) < llm_usage._last(from_time, to_time)
+       AND e.started_at >= llm_usage._last_hour(from_time, to_time) AND e.started_at < llm_usage._last(from_time, to_time)
+    UNION ALL
+    SELECT e.*
+      FROM llm_usage._tail_sessions e
+     WHERE e.started_at >= llm_usage._first(from_time, to_time) AND e.started_at < llm_usage._last(from_time, to_time);
+  END;
+CREATE FUNCTION llm_usage._loose_messages(from_time timestamptz, to_time timestamptz)
+  RETURNS TABLE (id bigint, sent_at timestamptz, app_id bigint)
+  LANGUAGE sql STABLE PARALLEL SAFE
+  BEGIN ATOMIC
+    SELECT e.*
+      FROM llm_usage._folded_messages e
+     WHERE llm_usage._first(from_time, to_time) < llm_usage._first_hour(from_time, to_time)
+       AND e.sent_at >= llm_usage._first(from_time, to_time) AND e.sent_at < llm_usage._first_hour(from_time, to_time)
+    UNION ALL
+    SELECT e.*
+      FROM llm_usage._folded_messages e
+     WHERE llm_usage._last_hour(from_time, to_time) < llm_usage._last(from_time, to_time)
+       AND e.sent_at >= llm_usage._last_hour(from_time, to_time) AND e.sent_at < llm_usage._last(from_time, to_time)
+    UNION ALL
+    SELECT e.*
+      FROM llm_usage._tail_messages e
+     WHERE e.sent_at >= llm_usage._first(from_time, to_time) AND e.sent_at < llm_usage._last(from_time, to_time);
+  END;

@@ -1,10 +1,11 @@
--- An answer does not depend on the session's search_path; and compiling a report would take longer than answering it.
-ALTER FUNCTION llm_usage.token_usage_for_app(date, date, bigint) SET search_path = pg_catalog, pg_temp SET jit = off;
-ALTER FUNCTION llm_usage.budget_usage(date, date) SET search_path = pg_catalog, pg_temp SET jit = off;
-ALTER FUNCTION llm_usage.token_usage_grouped(timestamptz, timestamptz, text[]) SET search_path = pg_catalog, pg_temp SET jit = off;
-ALTER FUNCTION llm_usage.app_usage(bigint, timestamptz, timestamptz, text) SET search_path = pg_catalog, pg_temp SET jit = off;
-ALTER FUNCTION llm_usage.app_token_usage(bigint, timestamptz, timestamptz) SET search_path = pg_catalog, pg_temp SET jit = off;
-ALTER FUNCTION llm_usage.model_usage_statistics(text, timestamptz, timestamptz, integer) SET search_path = pg_catalog, pg_temp SET jit = off;
+-- An answer does not depend on the session's search_path. Compiling or planning a report would take longer than answering it:
+-- its plan is made once a session, and partitions are left out when it starts.
+ALTER FUNCTION llm_usage.token_usage_for_app(date, date, bigint) SET search_path = pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_generic_plan;
+ALTER FUNCTION llm_usage.budget_usage(date, date) SET search_path = pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_generic_plan;
+ALTER FUNCTION llm_usage.token_usage_grouped(timestamptz, timestamptz, text[]) SET search_path = pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_generic_plan;
+ALTER FUNCTION llm_usage.app_usage(bigint, timestamptz, timestamptz, text) SET search_path = pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_generic_plan;
+ALTER FUNCTION llm_usage.app_token_usage(bigint, timestamptz, timestamptz) SET search_path = pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_generic_plan;
+ALTER FUNCTION llm_usage.model_usage_statistics(text, timestamptz, timestamptz, integer) SET search_path = pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_generic_plan;
 
 COMMENT ON FUNCTION llm_usage.token_usage_for_app(date, date, bigint) IS
   'Tokens of one app for each UTC day of [start_date, end_date], both inclusive, that has events: {"data": [total tokens…], "labels": ["YYYY-MM-DD"…]}, ascending (Tyk AI Studio, token-usage-for-app). An infinite date is no bound. Errors: 22004 for NULL, naming the argument.';

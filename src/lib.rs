@@ -5,6 +5,7 @@
 use pgrx::prelude::*;
 
 mod bitmap;
+mod cut;
 mod error;
 mod ingest;
 mod ledger;
@@ -61,7 +62,23 @@ extension_sql_file!(
 );
 extension_sql_file!("../sql/append_only.sql", name = "append_only", requires = ["pricing"]);
 extension_sql_file!("../sql/maintain.sql", name = "maintain", requires = ["append_only"]);
-extension_sql_file!("../sql/progress.sql", name = "progress", requires = ["maintain"]);
+extension_sql_file!(
+    "../sql/progress.sql",
+    name = "progress",
+    requires = [
+        "maintain",
+        cut::_first_instant,
+        cut::_end_instant,
+        cut::_first,
+        cut::_first_hour,
+        cut::_first_day,
+        cut::_first_month,
+        cut::_last_month,
+        cut::_last_day,
+        cut::_last_hour,
+        cut::_last
+    ]
+);
 extension_sql_file!("../sql/rollups/lines.sql", name = "lines", requires = ["progress"]);
 extension_sql_file!("../sql/rollups/by_app.sql", name = "by_app", requires = ["lines"]);
 extension_sql_file!("../sql/rollups/by_entity.sql", name = "by_entity", requires = ["by_app"]);

@@ -7,9 +7,10 @@ use std::rc::Rc;
 
 use bigdecimal::BigDecimal;
 use llm_usage_core::Error;
+use llm_usage_core::calendar::DAY;
 use pgrx::array::RawArray;
 use pgrx::callconv::{BoxRet, FcInfo};
-use pgrx::datum::{Datum, Internal, TimestampWithTimeZone};
+use pgrx::datum::{Date, Datum, Internal, TimestampWithTimeZone};
 use pgrx::heap_tuple::PgHeapTuple;
 use pgrx::memcxt::PgMemoryContexts;
 use pgrx::pg_sys::panic::ErrorReport;
@@ -64,6 +65,21 @@ pub fn finite_micros(instant: TimestampWithTimeZone) -> Option<i64> {
 /// The opposite of [`micros`].
 pub fn instant(micros: i64) -> Result<TimestampWithTimeZone, ErrorReport> {
     TimestampWithTimeZone::try_from(micros - POSTGRES_EPOCH).map_err(|_| failed("instant out of range"))
+}
+
+/// Days since 1970; the infinities are before and after all of them.
+pub fn days(date: Date) -> i64 {
+    i64::from(date.into_inner()) + POSTGRES_EPOCH / DAY
+}
+
+/// The opposite of [`days`].
+pub fn date(days: i64) -> Date {
+    let since_2000 = days - POSTGRES_EPOCH / DAY;
+    Date::saturating_from_raw(i32::try_from(since_2000).unwrap_or(if since_2000 < 0 {
+        i32::MIN
+    } else {
+        i32::MAX
+    }))
 }
 
 /// An exact decimal as `numeric`.

@@ -16,7 +16,7 @@ CREATE FUNCTION llm_usage._active_users_batch(after_id bigint, up_to_id bigint, 
     WITH app AS MATERIALIZED (
       SELECT e.app_id, llm_usage._hour(e.occurred_at) AS bucket, llm_usage._bitmap_agg(e.user_id) AS users
         FROM llm_usage.usage_events e
-       WHERE e.id > after_id AND e.id <= up_to_id AND e.occurred_at >= from_time AND e.occurred_at < to_time
+     WHERE e.id > after_id AND e.id <= up_to_id AND e.occurred_at >= from_time AND e.occurred_at < to_time
          AND e.user_id IS NOT NULL AND e.corrects IS NULL
        GROUP BY 1, 2
     )
@@ -66,28 +66,23 @@ CREATE FUNCTION llm_usage._active_users(for_app bigint, from_time timestamptz, t
   RETURNS TABLE (bucket timestamptz, users bytea)
   LANGUAGE sql STABLE PARALLEL SAFE
   BEGIN ATOMIC
-    WITH cut AS MATERIALIZED (SELECT * FROM llm_usage._cut(from_time, to_time))
     SELECT k.bucket, k.users
-      FROM cut c
-      JOIN llm_usage._active_users_day k ON k.bucket >= c.first_day AND k.bucket < c.last_day
-     WHERE k.app_id = for_app OR k.app_id IS NULL AND for_app IS NULL
+      FROM llm_usage._active_users_day k
+     WHERE k.bucket >= llm_usage._first_day(from_time, to_time) AND k.bucket < llm_usage._last_day(from_time, to_time)
+       AND k.app_id = for_app OR k.app_id IS NULL AND for_app IS NULL
     UNION ALL
     SELECT k.bucket, k.users
-      FROM cut c
-     CROSS JOIN LATERAL (VALUES (c.first_hour, c.first_day), (c.last_day, c.last_hour)) r (first, last)
-      JOIN llm_usage._active_users_hour k ON k.bucket >= r.first AND k.bucket < r.last
-     WHERE r.first < r.last AND (k.app_id = for_app OR k.app_id IS NULL AND for_app IS NULL)
+      FROM llm_usage._active_users_hour k
+     WHERE k.bucket >= llm_usage._first_hour(from_time, to_time) AND k.bucket < llm_usage._first_day(from_time, to_time)
+       AND (k.app_id = for_app OR k.app_id IS NULL AND for_app IS NULL)
+    UNION ALL
+    SELECT k.bucket, k.users
+      FROM llm_usage._active_users_hour k
+     WHERE k.bucket >= llm_usage._last_day(from_time, to_time) AND k.bucket < llm_usage._last_hour(from_time, to_time)
+       AND (k.app_id = for_app OR k.app_id IS NULL AND for_app IS NULL)
     UNION ALL
     SELECT llm_usage._day(e.occurred_at), llm_usage._bitmap_agg(e.user_id)
-      FROM cut c
-     CROSS JOIN LATERAL (VALUES (c.first, c.first_hour), (c.last_hour, c.last)) r (first, last)
-      JOIN llm_usage._folded_events e ON e.occurred_at >= r.first AND e.occurred_at < r.last
-     WHERE r.first < r.last AND e.requests > 0 AND e.user_id IS NOT NULL AND (e.app_id = for_app OR for_app IS NULL)
-     GROUP BY 1
-    UNION ALL
-    SELECT llm_usage._day(e.occurred_at), llm_usage._bitmap_agg(e.user_id)
-      FROM cut c
-      JOIN llm_usage._tail_events e ON e.occurred_at >= c.first AND e.occurred_at < c.last
+      FROM llm_usage._loose_events(from_time, to_time) e
      WHERE e.requests > 0 AND e.user_id IS NOT NULL AND (e.app_id = for_app OR for_app IS NULL)
      GROUP BY 1;
   END;

@@ -123,39 +123,58 @@ CREATE FUNCTION llm_usage._by_app_day_expected() RETURNS SETOF llm_usage._by_app
 INSERT INTO llm_usage._rollups (ledger, name) VALUES ('usage_events', 'by_app');
 INSERT INTO llm_usage._rollup_tables (name) VALUES ('_by_app_hour'), ('_by_app_day');
 
--- Rollup, edges and tail of [from_time, to_time): the parts of the sums, not yet summed. Whoever asks for one app puts the
--- condition outside, so that each part is read through its index.
+-- What the rollup holds of [from_time, to_time). Whoever asks for one app puts the condition outside, so that each part is
+-- read through its index.
+CREATE FUNCTION llm_usage._by_app_lines(from_time timestamptz, to_time timestamptz)
+  RETURNS TABLE (bucket timestamptz, app_id bigint, line integer, requests bigint, unpriced_requests bigint,
+                 input_tokens numeric, completion_tokens numeric, cost numeric)
+  LANGUAGE sql STABLE PARALLEL SAFE
+  BEGIN ATOMIC
+    SELECT k.bucket, k.app_id, k.line, k.requests, k.unpriced_requests, k.input_tokens, k.completion_tokens, k.cost
+      FROM llm_usage._by_app_day k
+     WHERE k.bucket >= llm_usage._first_day(from_time, to_time) AND k.bucket < llm_usage._last_day(from_time, to_time)
+    UNION ALL
+    SELECT k.bucket, k.app_id, k.line, k.requests, k.unpriced_requests, k.input_tokens, k.completion_tokens, k.cost
+      FROM llm_usage._by_app_hour k
+     WHERE k.bucket >= llm_usage._first_hour(from_time, to_time) AND k.bucket < llm_usage._first_day(from_time, to_time)
+    UNION ALL
+    SELECT k.bucket, k.app_id, k.line, k.requests, k.unpriced_requests, k.input_tokens, k.completion_tokens, k.cost
+      FROM llm_usage._by_app_hour k
+     WHERE k.bucket >= llm_usage._last_day(from_time, to_time) AND k.bucket < llm_usage._last_hour(from_time, to_time);
+  END;
+
+-- The parts of the sums over [from_time, to_time), not yet summed.
 CREATE FUNCTION llm_usage._by_app(from_time timestamptz, to_time timestamptz)
   RETURNS TABLE (bucket timestamptz, app_id bigint, llm_id bigint, vendor text, model text, currency text, requests bigint,
                  unpriced_requests bigint, input_tokens numeric, completion_tokens numeric, cost numeric)
   LANGUAGE sql STABLE PARALLEL SAFE
   BEGIN ATOMIC
-    WITH cut AS MATERIALIZED (SELECT * FROM llm_usage._cut(from_time, to_time))
     SELECT k.bucket, k.app_id, l.llm_id, l.vendor, l.model, l.currency, k.requests, k.unpriced_requests, k.input_tokens,
            k.completion_tokens, k.cost
-      FROM cut c
-      JOIN llm_usage._by_app_day k ON k.bucket >= c.first_day AND k.bucket < c.last_day
+      FROM llm_usage._by_app_lines(from_time, to_time) k
       JOIN llm_usage._lines l ON l.number = k.line
-    UNION ALL
-    SELECT k.bucket, k.app_id, l.llm_id, l.vendor, l.model, l.currency, k.requests, k.unpriced_requests, k.input_tokens,
-           k.completion_tokens, k.cost
-      FROM cut c
-     CROSS JOIN LATERAL (VALUES (c.first_hour, c.first_day), (c.last_day, c.last_hour)) r (first, last)
-      JOIN llm_usage._by_app_hour k ON k.bucket >= r.first AND k.bucket < r.last
-      JOIN llm_usage._lines l ON l.number = k.line
-     WHERE r.first < r.last
     UNION ALL
     SELECT e.occurred_at, e.app_id, e.llm_id, e.vendor, e.model, e.currency, e.requests, e.unpriced_requests, e.input_tokens,
            e.completion_tokens, e.cost
-      FROM cut c
-     CROSS JOIN LATERAL (VALUES (c.first, c.first_hour), (c.last_hour, c.last)) r (first, last)
-      JOIN llm_usage._folded_events e ON e.occurred_at >= r.first AND e.occurred_at < r.last
-     WHERE r.first < r.last
+      FROM llm_usage._loose_events(from_time, to_time) e;
+  END;
+
+-- One app by model, for its report: lines are summed before they are looked up.
+CREATE FUNCTION llm_usage._app_models(for_app bigint, from_time timestamptz, to_time timestamptz)
+  RETURNS TABLE (model text, requests numeric, input_tokens numeric, completion_tokens numeric)
+  LANGUAGE sql STABLE PARALLEL SAFE
+  BEGIN ATOMIC
+    SELECT l.model, k.requests, k.input_tokens, k.completion_tokens
+      FROM (SELECT k.line, sum(k.requests) AS requests, sum(k.input_tokens) AS input_tokens,
+                   sum(k.completion_tokens) AS completion_tokens
+              FROM llm_usage._by_app_lines(from_time, to_time) k
+             WHERE k.app_id = for_app
+             GROUP BY k.line) k
+      JOIN llm_usage._lines l ON l.number = k.line
     UNION ALL
-    SELECT e.occurred_at, e.app_id, e.llm_id, e.vendor, e.model, e.currency, e.requests, e.unpriced_requests, e.input_tokens,
-           e.completion_tokens, e.cost
-      FROM cut c
-      JOIN llm_usage._tail_events e ON e.occurred_at >= c.first AND e.occurred_at < c.last;
+    SELECT e.model, e.requests, e.input_tokens, e.completion_tokens
+      FROM llm_usage._loose_events(from_time, to_time) e
+     WHERE e.app_id = for_app;
   END;
 
 CREATE FUNCTION llm_usage.app_activity(

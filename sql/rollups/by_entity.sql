@@ -11,8 +11,10 @@ CREATE TABLE llm_usage._by_entity_hour (
   cost              numeric NOT NULL,
   PRIMARY KEY (bucket, entity_type, entity_id, currency)
 ) WITH (fillfactor = 90);
-CREATE TABLE llm_usage._by_entity_day (LIKE llm_usage._by_entity_hour INCLUDING INDEXES) WITH (fillfactor = 90);
-CREATE INDEX ON llm_usage._by_entity_day (entity_type, entity_id, bucket);
+CREATE TABLE llm_usage._by_entity_day (LIKE llm_usage._by_entity_hour, PRIMARY KEY (entity_type, entity_id, bucket, currency))
+  WITH (fillfactor = 90);
+-- For days of all entities. As an expression, or a cached plan takes it for those of one entity, too.
+CREATE INDEX ON llm_usage._by_entity_day ((bucket AT TIME ZONE 'UTC'));
 CREATE TABLE llm_usage._by_entity_month (LIKE llm_usage._by_entity_hour INCLUDING INDEXES) WITH (fillfactor = 50);
 SELECT pg_catalog.pg_extension_config_dump('llm_usage._by_entity_hour', '');
 SELECT pg_catalog.pg_extension_config_dump('llm_usage._by_entity_day', '');
@@ -53,52 +55,58 @@ CREATE FUNCTION llm_usage._by_entity(from_time timestamptz, to_time timestamptz,
                  unpriced_requests bigint, total_tokens numeric, cost numeric)
   LANGUAGE sql STABLE PARALLEL SAFE
   BEGIN ATOMIC
-    WITH cut AS MATERIALIZED (
-      SELECT c.*, m.first_month, greatest(m.first_month, least(c.last_day, llm_usage._month(c.last_day))) AS last_month
-        FROM llm_usage._cut(from_time, to_time) c,
-     LATERAL (SELECT CASE WHEN by_day THEN c.last_day
-                          ELSE least(c.last_day, llm_usage._next_month(c.first_day))
-                     END) m (first_month)
-    )
     SELECT k.bucket, k.entity_type, k.entity_id, k.currency, k.requests, k.unpriced_requests, k.total_tokens, k.cost
-      FROM cut c
-      JOIN llm_usage._by_entity_month k ON k.bucket >= c.first_month AND k.bucket < c.last_month
+      FROM llm_usage._by_entity_month k
+     WHERE NOT by_day
+       AND k.bucket >= llm_usage._first_month(from_time, to_time) AND k.bucket < llm_usage._last_month(from_time, to_time)
     UNION ALL
     SELECT k.bucket, k.entity_type, k.entity_id, k.currency, k.requests, k.unpriced_requests, k.total_tokens, k.cost
-      FROM cut c
-     CROSS JOIN LATERAL (VALUES (c.first_day, c.first_month), (c.last_month, c.last_day)) r (first, last)
-      JOIN llm_usage._by_entity_day k ON k.bucket >= r.first AND k.bucket < r.last
-     WHERE r.first < r.last
+      FROM llm_usage._by_entity_day k
+     WHERE k.bucket AT TIME ZONE 'UTC' >= llm_usage._first_day(from_time, to_time) AT TIME ZONE 'UTC'
+       AND k.bucket AT TIME ZONE 'UTC' < CASE WHEN by_day THEN llm_usage._last_day(from_time, to_time)
+                                              ELSE llm_usage._first_month(from_time, to_time) END AT TIME ZONE 'UTC'
     UNION ALL
     SELECT k.bucket, k.entity_type, k.entity_id, k.currency, k.requests, k.unpriced_requests, k.total_tokens, k.cost
-      FROM cut c
-     CROSS JOIN LATERAL (VALUES (c.first_hour, c.first_day), (c.last_day, c.last_hour)) r (first, last)
-      JOIN llm_usage._by_entity_hour k ON k.bucket >= r.first AND k.bucket < r.last
-     WHERE r.first < r.last
+      FROM llm_usage._by_entity_day k
+     WHERE NOT by_day
+       AND k.bucket AT TIME ZONE 'UTC' >= llm_usage._last_month(from_time, to_time) AT TIME ZONE 'UTC'
+       AND k.bucket AT TIME ZONE 'UTC' < llm_usage._last_day(from_time, to_time) AT TIME ZONE 'UTC'
+    UNION ALL
+    SELECT k.bucket, k.entity_type, k.entity_id, k.currency, k.requests, k.unpriced_requests, k.total_tokens, k.cost
+      FROM llm_usage._by_entity_hour k
+     WHERE k.bucket >= llm_usage._first_hour(from_time, to_time) AND k.bucket < llm_usage._first_day(from_time, to_time)
+    UNION ALL
+    SELECT k.bucket, k.entity_type, k.entity_id, k.currency, k.requests, k.unpriced_requests, k.total_tokens, k.cost
+      FROM llm_usage._by_entity_hour k
+     WHERE k.bucket >= llm_usage._last_day(from_time, to_time) AND k.bucket < llm_usage._last_hour(from_time, to_time)
     UNION ALL
     SELECT e.occurred_at, n.entity_type, n.entity_id, e.currency, e.requests, e.unpriced_requests,
            e.input_tokens + e.completion_tokens, e.cost
-      FROM cut c
-     CROSS JOIN LATERAL (VALUES (c.first, c.first_hour), (c.last_hour, c.last)) r (first, last)
-      JOIN llm_usage._folded_events e ON e.occurred_at >= r.first AND e.occurred_at < r.last
-     CROSS JOIN LATERAL (VALUES ('App' COLLATE "C", e.app_id), ('LLM', e.llm_id)) n (entity_type, entity_id)
-     WHERE r.first < r.last
-    UNION ALL
-    SELECT e.occurred_at, n.entity_type, n.entity_id, e.currency, e.requests, e.unpriced_requests,
-           e.input_tokens + e.completion_tokens, e.cost
-      FROM cut c
-      JOIN llm_usage._tail_events e ON e.occurred_at >= c.first AND e.occurred_at < c.last
+      FROM llm_usage._loose_events(from_time, to_time) e
      CROSS JOIN LATERAL (VALUES ('App' COLLATE "C", e.app_id), ('LLM', e.llm_id)) n (entity_type, entity_id);
   END;
 
 -- What the rollup alone holds of one entity in whole UTC days [from_day, to_day).
 CREATE FUNCTION llm_usage._entity_days(for_type text, for_id bigint, from_day timestamptz, to_day timestamptz)
-  RETURNS TABLE (currency text, unpriced_requests bigint, cost numeric)
+  RETURNS TABLE (bucket timestamptz, currency text, unpriced_requests bigint, total_tokens numeric, cost numeric)
   LANGUAGE sql STABLE PARALLEL SAFE
   BEGIN ATOMIC
-    SELECT k.currency, k.unpriced_requests, k.cost
+    SELECT k.bucket, k.currency, k.unpriced_requests, k.total_tokens, k.cost
       FROM llm_usage._by_entity_day k
      WHERE k.entity_type = for_type AND k.entity_id = for_id AND k.bucket >= from_day AND k.bucket < to_day;
+  END;
+
+-- The tokens of one app in whole UTC days [from_day, to_day), for its report.
+CREATE FUNCTION llm_usage._app_days(for_app bigint, from_day timestamptz, to_day timestamptz)
+  RETURNS TABLE (bucket timestamptz, total_tokens numeric)
+  LANGUAGE sql STABLE PARALLEL SAFE
+  BEGIN ATOMIC
+    SELECT k.bucket, k.total_tokens
+      FROM llm_usage._entity_days('App', for_app, from_day, to_day) k
+    UNION ALL
+    SELECT e.occurred_at, e.input_tokens + e.completion_tokens
+      FROM llm_usage._tail_events e
+     WHERE e.app_id = for_app AND e.occurred_at >= from_day AND e.occurred_at < to_day;
   END;
 
 CREATE FUNCTION llm_usage.entity_activity(from_time timestamptz DEFAULT NULL, to_time timestamptz DEFAULT NULL)

@@ -135,30 +135,24 @@ CREATE FUNCTION llm_usage._by_model(from_time timestamptz, to_time timestamptz)
                  input_tokens numeric, completion_tokens numeric, cost numeric)
   LANGUAGE sql STABLE PARALLEL SAFE
   BEGIN ATOMIC
-    WITH cut AS MATERIALIZED (SELECT * FROM llm_usage._cut(from_time, to_time))
     SELECT k.bucket, l.vendor, l.model, l.currency, k.requests, k.unpriced_requests, k.input_tokens, k.completion_tokens, k.cost
-      FROM cut c
-      JOIN llm_usage._by_model_day k ON k.bucket >= c.first_day AND k.bucket < c.last_day
+      FROM llm_usage._by_model_day k
       JOIN llm_usage._lines l ON l.number = k.line
+     WHERE k.bucket >= llm_usage._first_day(from_time, to_time) AND k.bucket < llm_usage._last_day(from_time, to_time)
     UNION ALL
     SELECT k.bucket, l.vendor, l.model, l.currency, k.requests, k.unpriced_requests, k.input_tokens, k.completion_tokens, k.cost
-      FROM cut c
-     CROSS JOIN LATERAL (VALUES (c.first_hour, c.first_day), (c.last_day, c.last_hour)) r (first, last)
-      JOIN llm_usage._by_model_hour k ON k.bucket >= r.first AND k.bucket < r.last
+      FROM llm_usage._by_model_hour k
       JOIN llm_usage._lines l ON l.number = k.line
-     WHERE r.first < r.last
+     WHERE k.bucket >= llm_usage._first_hour(from_time, to_time) AND k.bucket < llm_usage._first_day(from_time, to_time)
+    UNION ALL
+    SELECT k.bucket, l.vendor, l.model, l.currency, k.requests, k.unpriced_requests, k.input_tokens, k.completion_tokens, k.cost
+      FROM llm_usage._by_model_hour k
+      JOIN llm_usage._lines l ON l.number = k.line
+     WHERE k.bucket >= llm_usage._last_day(from_time, to_time) AND k.bucket < llm_usage._last_hour(from_time, to_time)
     UNION ALL
     SELECT e.occurred_at, e.vendor, e.model, e.currency, e.requests, e.unpriced_requests, e.input_tokens, e.completion_tokens,
            e.cost
-      FROM cut c
-     CROSS JOIN LATERAL (VALUES (c.first, c.first_hour), (c.last_hour, c.last)) r (first, last)
-      JOIN llm_usage._folded_events e ON e.occurred_at >= r.first AND e.occurred_at < r.last
-     WHERE r.first < r.last
-    UNION ALL
-    SELECT e.occurred_at, e.vendor, e.model, e.currency, e.requests, e.unpriced_requests, e.input_tokens, e.completion_tokens,
-           e.cost
-      FROM cut c
-      JOIN llm_usage._tail_events e ON e.occurred_at >= c.first AND e.occurred_at < c.last;
+      FROM llm_usage._loose_events(from_time, to_time) e;
   END;
 
 CREATE FUNCTION llm_usage.model_activity(
@@ -177,52 +171,61 @@ CREATE FUNCTION llm_usage.model_activity(
 COMMENT ON FUNCTION llm_usage.model_activity(text, timestamptz, timestamptz) IS
   'What models were used for in [from_time, to_time), a row for each UTC day, vendor, model and currency; NULL: every model, no bound. input_tokens holds the cached kinds, total_tokens = input_tokens + completion_tokens, cost is in currency and leaves unpriced_requests out.';
 
--- Days that no start cuts are read from the days, of the others the hours, of cut hours the 5 minutes, of cut 5 minutes the points.
+-- Days that no bound cuts are read from the days, of the others the hours, of cut hours the 5 minutes, of cut 5 minutes the
+-- points. What a bound does not cut begins and ends in the same part. The fences keep the planner from joining all hours with
+-- all cut days.
 CREATE FUNCTION llm_usage.model_activity_between(for_model text, starts timestamptz[], to_time timestamptz)
   RETURNS TABLE (part integer, requests bigint, input_tokens numeric, completion_tokens numeric)
   LANGUAGE sql STABLE PARALLEL SAFE
   BEGIN ATOMIC
     WITH line AS MATERIALIZED (
       SELECT l.number FROM llm_usage._lines l WHERE l.model = for_model
+    ), bounds AS MATERIALIZED (
+      SELECT starts || to_time AS instants
     ), cut AS MATERIALIZED (
       SELECT c.at FROM unnest(starts || to_time) c (at)
-    ), cut_day AS MATERIALIZED (
-      SELECT DISTINCT llm_usage._day(c.at) AS bucket FROM cut c WHERE c.at <> llm_usage._day(c.at)
-    ), cut_hour AS MATERIALIZED (
-      SELECT DISTINCT llm_usage._hour(c.at) AS bucket FROM cut c WHERE c.at <> llm_usage._hour(c.at)
-    ), cut_5min AS MATERIALIZED (
-      SELECT DISTINCT llm_usage._5min(c.at) AS bucket FROM cut c WHERE c.at <> llm_usage._5min(c.at)
     )
     SELECT p.part, sum(p.requests)::bigint, sum(p.input_tokens), sum(p.completion_tokens)
-      FROM (SELECT width_bucket(k.bucket, starts || to_time) AS part, k.requests, k.input_tokens, k.completion_tokens
+      FROM (SELECT width_bucket(k.bucket, (SELECT b.instants FROM bounds b)) AS part,
+                   width_bucket(k.bucket + interval '23:59:59.999999', (SELECT b.instants FROM bounds b)) AS last_part,
+                   k.requests, k.input_tokens, k.completion_tokens
               FROM line l
-              JOIN llm_usage._by_model_day k ON k.line = l.number AND k.bucket >= starts[1] AND k.bucket < to_time
-             WHERE NOT EXISTS (SELECT FROM cut_day c WHERE c.bucket = k.bucket)
+             CROSS JOIN LATERAL (
+                SELECT k.* FROM llm_usage._by_model_day k
+                 WHERE k.line = l.number AND k.bucket >= starts[1] AND k.bucket < to_time OFFSET 0) k
             UNION ALL
-            SELECT width_bucket(k.bucket, starts || to_time), k.requests, k.input_tokens, k.completion_tokens
+            SELECT width_bucket(k.bucket, (SELECT b.instants FROM bounds b)),
+                   width_bucket(k.bucket + interval '59:59.999999', (SELECT b.instants FROM bounds b)),
+                   k.requests, k.input_tokens, k.completion_tokens
               FROM line l
-             CROSS JOIN cut_day d
-              JOIN llm_usage._by_model_hour k ON k.line = l.number AND k.bucket >= d.bucket
-                                             AND k.bucket < d.bucket + interval '24 hours'
-             WHERE NOT EXISTS (SELECT FROM cut_hour c WHERE c.bucket = k.bucket)
+             CROSS JOIN (SELECT DISTINCT llm_usage._day(c.at) AS bucket FROM cut c WHERE c.at <> llm_usage._day(c.at)) d
+             CROSS JOIN LATERAL (
+                SELECT k.* FROM llm_usage._by_model_hour k
+                 WHERE k.line = l.number AND k.bucket >= d.bucket AND k.bucket < d.bucket + interval '24 hours' OFFSET 0) k
             UNION ALL
-            SELECT width_bucket(k.bucket, starts || to_time), k.requests, k.input_tokens, k.completion_tokens
+            SELECT width_bucket(k.bucket, (SELECT b.instants FROM bounds b)),
+                   width_bucket(k.bucket + interval '4:59.999999', (SELECT b.instants FROM bounds b)),
+                   k.requests, k.input_tokens, k.completion_tokens
               FROM line l
-             CROSS JOIN cut_hour h
-              JOIN llm_usage._by_model_5min k ON k.line = l.number AND k.bucket >= h.bucket
-                                             AND k.bucket < h.bucket + interval '1 hour'
-             WHERE NOT EXISTS (SELECT FROM cut_5min c WHERE c.bucket = k.bucket)
+             CROSS JOIN (SELECT DISTINCT llm_usage._hour(c.at) AS bucket FROM cut c WHERE c.at <> llm_usage._hour(c.at)) h
+             CROSS JOIN LATERAL (
+                SELECT k.bucket, k.requests, k.input_tokens, k.completion_tokens FROM llm_usage._by_model_5min k
+                 WHERE k.line = l.number AND k.bucket >= h.bucket AND k.bucket < h.bucket + interval '1 hour' OFFSET 0) k
             UNION ALL
-            SELECT p.part, p.requests, p.input_tokens, p.completion_tokens
+            SELECT p.part, p.part, p.requests, p.input_tokens, p.completion_tokens
               FROM line l
-             CROSS JOIN cut_5min m
-              JOIN llm_usage._by_model_5min k ON k.line = l.number AND k.bucket = m.bucket
-             CROSS JOIN LATERAL llm_usage._points_by_part(k.points, k.bucket, starts || to_time) p
+             CROSS JOIN (SELECT DISTINCT llm_usage._5min(c.at) AS bucket FROM cut c WHERE c.at <> llm_usage._5min(c.at)) m
+             CROSS JOIN LATERAL (
+                SELECT k.bucket, k.points FROM llm_usage._by_model_5min k
+                 WHERE k.line = l.number AND k.bucket = m.bucket OFFSET 0) k
+             CROSS JOIN LATERAL llm_usage._points_by_part(k.points, k.bucket, (SELECT b.instants FROM bounds b)) p
             UNION ALL
-            SELECT width_bucket(e.occurred_at, starts || to_time), e.requests, e.input_tokens, e.completion_tokens
-              FROM llm_usage._tail_events e
-             WHERE e.model = for_model AND e.occurred_at >= starts[1] AND e.occurred_at < to_time) p
-     WHERE p.part BETWEEN 1 AND cardinality(starts)
+            SELECT t.part, t.part, t.requests, t.input_tokens, t.completion_tokens
+              FROM (SELECT width_bucket(e.occurred_at, (SELECT b.instants FROM bounds b)) AS part, e.requests, e.input_tokens,
+                           e.completion_tokens
+                      FROM llm_usage._tail_events e
+                     WHERE e.model = for_model AND e.occurred_at >= starts[1] AND e.occurred_at < to_time OFFSET 0) t) p
+     WHERE p.part = p.last_part AND p.part BETWEEN 1 AND cardinality(starts)
      GROUP BY p.part;
   END;
 COMMENT ON FUNCTION llm_usage.model_activity_between(text, timestamptz[], timestamptz) IS

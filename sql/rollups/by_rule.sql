@@ -77,26 +77,20 @@ CREATE FUNCTION llm_usage._by_rule(from_time timestamptz, to_time timestamptz)
                  input_tokens numeric, completion_tokens numeric)
   LANGUAGE sql STABLE PARALLEL SAFE
   BEGIN ATOMIC
-    WITH cut AS MATERIALIZED (SELECT * FROM llm_usage._cut(from_time, to_time))
     SELECT k.bucket, k.rule_type, k.task_id, k.requests, k.inference_tokens, k.input_tokens, k.completion_tokens
-      FROM cut c
-      JOIN llm_usage._by_rule_day k ON k.bucket >= c.first_day AND k.bucket < c.last_day
+      FROM llm_usage._by_rule_day k
+     WHERE k.bucket >= llm_usage._first_day(from_time, to_time) AND k.bucket < llm_usage._last_day(from_time, to_time)
     UNION ALL
     SELECT k.bucket, k.rule_type, k.task_id, k.requests, k.inference_tokens, k.input_tokens, k.completion_tokens
-      FROM cut c
-     CROSS JOIN LATERAL (VALUES (c.first_hour, c.first_day), (c.last_day, c.last_hour)) r (first, last)
-      JOIN llm_usage._by_rule_hour k ON k.bucket >= r.first AND k.bucket < r.last
-     WHERE r.first < r.last
+      FROM llm_usage._by_rule_hour k
+     WHERE k.bucket >= llm_usage._first_hour(from_time, to_time) AND k.bucket < llm_usage._first_day(from_time, to_time)
+    UNION ALL
+    SELECT k.bucket, k.rule_type, k.task_id, k.requests, k.inference_tokens, k.input_tokens, k.completion_tokens
+      FROM llm_usage._by_rule_hour k
+     WHERE k.bucket >= llm_usage._last_day(from_time, to_time) AND k.bucket < llm_usage._last_hour(from_time, to_time)
     UNION ALL
     SELECT e.occurred_at, e.rule_type, e.task_id, e.requests, e.inference_tokens, e.input_tokens, e.completion_tokens
-      FROM cut c
-     CROSS JOIN LATERAL (VALUES (c.first, c.first_hour), (c.last_hour, c.last)) r (first, last)
-      JOIN llm_usage._folded_events e ON e.occurred_at >= r.first AND e.occurred_at < r.last
-     WHERE r.first < r.last AND e.rule_type IS NOT NULL
-    UNION ALL
-    SELECT e.occurred_at, e.rule_type, e.task_id, e.requests, e.inference_tokens, e.input_tokens, e.completion_tokens
-      FROM cut c
-      JOIN llm_usage._tail_events e ON e.occurred_at >= c.first AND e.occurred_at < c.last
+      FROM llm_usage._loose_events(from_time, to_time) e
      WHERE e.rule_type IS NOT NULL;
   END;
 

@@ -114,36 +114,23 @@ CREATE FUNCTION llm_usage._by_session(from_time timestamptz, to_time timestamptz
   RETURNS TABLE (bucket timestamptz, app_id bigint, sessions bigint, messages bigint)
   LANGUAGE sql STABLE PARALLEL SAFE
   BEGIN ATOMIC
-    WITH cut AS MATERIALIZED (SELECT * FROM llm_usage._cut(from_time, to_time))
     SELECT k.bucket, k.app_id, k.sessions, k.messages
-      FROM cut c
-      JOIN llm_usage._by_session_day k ON k.bucket >= c.first_day AND k.bucket < c.last_day
+      FROM llm_usage._by_session_day k
+     WHERE k.bucket >= llm_usage._first_day(from_time, to_time) AND k.bucket < llm_usage._last_day(from_time, to_time)
     UNION ALL
     SELECT k.bucket, k.app_id, k.sessions, k.messages
-      FROM cut c
-     CROSS JOIN LATERAL (VALUES (c.first_hour, c.first_day), (c.last_day, c.last_hour)) r (first, last)
-      JOIN llm_usage._by_session_hour k ON k.bucket >= r.first AND k.bucket < r.last
-     WHERE r.first < r.last
+      FROM llm_usage._by_session_hour k
+     WHERE k.bucket >= llm_usage._first_hour(from_time, to_time) AND k.bucket < llm_usage._first_day(from_time, to_time)
+    UNION ALL
+    SELECT k.bucket, k.app_id, k.sessions, k.messages
+      FROM llm_usage._by_session_hour k
+     WHERE k.bucket >= llm_usage._last_day(from_time, to_time) AND k.bucket < llm_usage._last_hour(from_time, to_time)
     UNION ALL
     SELECT s.started_at, s.app_id, 1, 0
-      FROM cut c
-     CROSS JOIN LATERAL (VALUES (c.first, c.first_hour), (c.last_hour, c.last)) r (first, last)
-      JOIN llm_usage._folded_sessions s ON s.started_at >= r.first AND s.started_at < r.last
-     WHERE r.first < r.last
+      FROM llm_usage._loose_sessions(from_time, to_time) s
     UNION ALL
     SELECT m.sent_at, m.app_id, 0, 1
-      FROM cut c
-     CROSS JOIN LATERAL (VALUES (c.first, c.first_hour), (c.last_hour, c.last)) r (first, last)
-      JOIN llm_usage._folded_messages m ON m.sent_at >= r.first AND m.sent_at < r.last
-     WHERE r.first < r.last
-    UNION ALL
-    SELECT s.started_at, s.app_id, 1, 0
-      FROM cut c
-      JOIN llm_usage._tail_sessions s ON s.started_at >= c.first AND s.started_at < c.last
-    UNION ALL
-    SELECT m.sent_at, m.app_id, 0, 1
-      FROM cut c
-      JOIN llm_usage._tail_messages m ON m.sent_at >= c.first AND m.sent_at < c.last;
+      FROM llm_usage._loose_messages(from_time, to_time) m;
   END;
 
 CREATE FUNCTION llm_usage.session_activity(
@@ -159,46 +146,44 @@ CREATE FUNCTION llm_usage.session_activity(
 COMMENT ON FUNCTION llm_usage.session_activity(bigint, timestamptz, timestamptz) IS
   'Sessions started and messages sent in [from_time, to_time), a row for each UTC day and app; NULL: every app, no bound.';
 
+-- As a table, so that a report's plan takes it in.
+CREATE FUNCTION llm_usage._session_consumers(for_app bigint, from_time timestamptz, to_time timestamptz)
+  RETURNS TABLE (consumers bigint)
+  LANGUAGE sql STABLE PARALLEL SAFE
+  BEGIN ATOMIC
+    WITH loose AS MATERIALIZED (
+      -- Of those that are not in whole hours, some have no number yet.
+      SELECT n.number
+        FROM (SELECT DISTINCT s.consumer_id
+                FROM llm_usage._loose_sessions(from_time, to_time) s
+               WHERE s.app_id = for_app AND s.consumer_id IS NOT NULL) s
+        LEFT JOIN llm_usage._consumers n ON n.consumer_id = s.consumer_id
+    )
+    SELECT llm_usage._bitmap_or_count(b.consumers) + (SELECT count(*) FROM loose l WHERE l.number IS NULL)
+      FROM (SELECT k.consumers
+              FROM llm_usage._by_session_day k
+             WHERE k.app_id = for_app
+               AND k.bucket >= llm_usage._first_day(from_time, to_time) AND k.bucket < llm_usage._last_day(from_time, to_time)
+            UNION ALL
+            SELECT k.consumers
+              FROM llm_usage._by_session_hour k
+             WHERE k.app_id = for_app
+               AND k.bucket >= llm_usage._first_hour(from_time, to_time) AND k.bucket < llm_usage._first_day(from_time, to_time)
+            UNION ALL
+            SELECT k.consumers
+              FROM llm_usage._by_session_hour k
+             WHERE k.app_id = for_app
+               AND k.bucket >= llm_usage._last_day(from_time, to_time) AND k.bucket < llm_usage._last_hour(from_time, to_time)
+            UNION ALL
+            SELECT llm_usage._bitmap_agg(l.number) FROM loose l) b;
+  END;
+
 CREATE FUNCTION llm_usage.session_consumers(
     for_app bigint, from_time timestamptz DEFAULT NULL, to_time timestamptz DEFAULT NULL)
   RETURNS bigint
   LANGUAGE sql STABLE PARALLEL SAFE
   BEGIN ATOMIC
-    WITH cut AS MATERIALIZED (
-      SELECT * FROM llm_usage._cut(from_time, to_time)
-    ), unfolded AS MATERIALIZED (
-      -- Of those that are not in whole hours, some have no number yet.
-      SELECT DISTINCT s.consumer_id
-        FROM (SELECT s.consumer_id
-                FROM cut c
-               CROSS JOIN LATERAL (VALUES (c.first, c.first_hour), (c.last_hour, c.last)) r (first, last)
-                JOIN llm_usage._folded_sessions s ON s.started_at >= r.first AND s.started_at < r.last
-               WHERE r.first < r.last AND s.app_id = for_app
-              UNION ALL
-              SELECT s.consumer_id
-                FROM cut c
-                JOIN llm_usage._tail_sessions s ON s.started_at >= c.first AND s.started_at < c.last
-               WHERE s.app_id = for_app) s
-       WHERE s.consumer_id IS NOT NULL
-    ), numbered AS MATERIALIZED (
-      SELECT n.number
-        FROM unfolded u
-        LEFT JOIN llm_usage._consumers n ON n.consumer_id = u.consumer_id
-    )
-    SELECT llm_usage._bitmap_or_count(b.consumers)
-           + (SELECT count(*) FROM numbered n WHERE n.number IS NULL)
-      FROM (SELECT k.consumers
-              FROM cut c
-              JOIN llm_usage._by_session_day k ON k.bucket >= c.first_day AND k.bucket < c.last_day
-             WHERE k.app_id = for_app
-            UNION ALL
-            SELECT k.consumers
-              FROM cut c
-             CROSS JOIN LATERAL (VALUES (c.first_hour, c.first_day), (c.last_day, c.last_hour)) r (first, last)
-              JOIN llm_usage._by_session_hour k ON k.bucket >= r.first AND k.bucket < r.last
-             WHERE r.first < r.last AND k.app_id = for_app
-            UNION ALL
-            SELECT llm_usage._bitmap_agg(n.number) FROM numbered n) b;
+    SELECT c.consumers FROM llm_usage._session_consumers(for_app, from_time, to_time) c;
   END;
 COMMENT ON FUNCTION llm_usage.session_consumers(bigint, timestamptz, timestamptz) IS
   'How many different consumers started a session of the app in [from_time, to_time), exactly; NULL: no bound. A session without a consumer counts nobody.';

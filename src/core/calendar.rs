@@ -1,6 +1,6 @@
 //! Instants in UTC as microseconds since 1970, their ISO 8601 text, and the cutting of a range into parts.
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime};
+use chrono::{DateTime, Datelike, Months, NaiveDate, NaiveDateTime, NaiveTime};
 
 /// Microseconds of a day.
 pub const DAY: i64 = 86_400_000_000;
@@ -126,6 +126,42 @@ pub fn day_starts(start: i64, end: i64) -> Vec<i64> {
 /// How many points [`day_starts`] would give.
 pub fn day_count(start: i64, end: i64) -> i64 {
     (end - 1).div_euclid(DAY) - start.div_euclid(DAY) + 1
+}
+
+fn first_of_month(at: i64) -> Option<NaiveDate> {
+    DateTime::from_timestamp_micros(at)?.date_naive().with_day(1)
+}
+
+fn midnight(date: NaiveDate) -> i64 {
+    date.and_time(NaiveTime::MIN).and_utc().timestamp_micros()
+}
+
+/// Where the month of an instant starts.
+pub fn month(at: i64) -> i64 {
+    first_of_month(at).map_or(at, midnight)
+}
+
+/// Where the month after that of an instant starts.
+pub fn next_month(at: i64) -> i64 {
+    first_of_month(at).and_then(|first| first.checked_add_months(Months::new(1))).map_or(at, midnight)
+}
+
+/// The instant at which a day since 1970 starts, or the nearest just outside of those that events can have: any day may be
+/// asked for, infinite ones included.
+pub fn day_start(day: i64) -> i64 {
+    day.clamp(FIRST / DAY - 1, END / DAY) * DAY
+}
+
+/// The days `[from, to)`, since 1970, that `budget_usage` is asked for by its first and last day. Neither: the month of
+/// today. No first: from the start of the last one's month. No last: to the end of today.
+pub fn asked_days(first: Option<i64>, last: Option<i64>, today: i64) -> (i64, i64) {
+    let from = first.unwrap_or_else(|| month(day_start(last.unwrap_or(today))) / DAY);
+    let to = match (first, last) {
+        (_, Some(last)) => last.saturating_add(1),
+        (Some(_), None) => today + 1,
+        (None, None) => next_month(day_start(today)) / DAY,
+    };
+    (from, to)
 }
 
 #[cfg(test)]

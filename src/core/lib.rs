@@ -3,6 +3,7 @@
 pub mod bitmap;
 pub mod calendar;
 pub mod catalog;
+pub mod cut;
 pub mod error;
 pub mod event;
 pub mod money;

@@ -5,7 +5,7 @@ WITH activity AS MATERIALIZED (
    GROUP BY 1
 ), answer AS (
   SELECT NULL::timestamp AS period, coalesce(sum(a.sessions), 0) AS sessions, coalesce(sum(a.messages), 0) AS messages,
-         llm_usage.session_consumers($1, $2, $3) AS consumers
+         (SELECT c.consumers FROM llm_usage._session_consumers($1, $2, $3) c) AS consumers
     FROM activity a
   UNION ALL
   SELECT a.period, a.sessions, a.messages, NULL FROM activity a

@@ -1,5 +1,6 @@
 //! Tyk AI Studio, `GET /api/v1/analytics/budget-usage` (seed 001_6e3cf813a8e94e5a).
 
+use llm_usage_core::calendar::{DAY, asked_days};
 use llm_usage_core::money::Exact;
 use pgrx::datum::Date;
 use pgrx::pg_sys::panic::ErrorReport;
@@ -30,8 +31,10 @@ fn budget_usage(
     start_date: default!(Option<Date>, "NULL"),
     end_date: default!(Option<Date>, "NULL"),
 ) -> Result<pg::Json, ErrorReport> {
-    let query = include_str!("budget_usage.sql");
-    let entities = query::select(query, &[start_date.into(), end_date.into()], |row| {
+    let today = pg::micros(pgrx::datum::datetime_support::now()).div_euclid(DAY);
+    let (from_day, to_day) = asked_days(start_date.map(pg::days), end_date.map(pg::days), today);
+    let args = [today, from_day, to_day].map(|day| pg::date(day).into());
+    let entities = query::select(include_str!("budget_usage.sql"), &args, |row| {
         Ok(BudgetUsage {
             budget: row.number(1)?,
             budget_start_date: row.get(2)?,

@@ -1,12 +1,14 @@
 //! Arthur GenAI Engine, `GET /api/v2/usage/tokens` (seed 002_a2f999653bea297c).
 
 use llm_usage_core::Error;
+use llm_usage_core::calendar::DAY;
 use llm_usage_core::money::Exact;
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use serde::Serialize;
 
+use crate::pg::micros;
 use crate::{error, pg, query};
 
 /// `TokenUsageScope`, as the vendor spells it.
@@ -57,6 +59,9 @@ fn token_usage_grouped(
     }
     let by_task = scopes.contains(&Some("task"));
     let by_rule = scopes.contains(&Some("rule_type")) || !by_task;
+    let today = micros(pgrx::datum::datetime_support::now()).div_euclid(DAY) * DAY;
+    let start_time = start_time.map_or_else(|| pg::instant(today), Ok)?;
+    let end_time = end_time.map_or_else(|| pg::instant(today + DAY), Ok)?;
     let query = include_str!("token_usage_grouped.sql");
     let args = [start_time.into(), end_time.into(), by_rule.into(), by_task.into()];
     let groups = query::select(query, &args, |row| {

@@ -1,10 +1,7 @@
-WITH day AS (
-  SELECT (now() AT TIME ZONE 'UTC')::date AS today
-), grouped AS (
+WITH grouped AS (
   SELECT CASE WHEN $3 THEN a.rule_type END AS rule_type, CASE WHEN $4 THEN a.task_id END AS task_id,
          sum(a.inference_tokens) AS inference, sum(a.input_tokens) AS eval_prompt, sum(a.completion_tokens) AS eval_completion
-    FROM day d,
-         llm_usage._by_rule(coalesce($1, llm_usage._first_instant(d.today)), coalesce($2, llm_usage._end_instant(d.today))) a
+    FROM llm_usage._by_rule($1, $2) a
    GROUP BY 1, 2
 )
 SELECT g.rule_type, g.task_id, g.inference::text, g.eval_prompt::text, g.eval_completion::text

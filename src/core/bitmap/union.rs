@@ -46,11 +46,7 @@ impl Seen {
             (Self::Few(few), _) => {
                 let mut bits = bits(few);
                 set(&mut bits, page);
-                // Half as many must come again before this is repeated.
-                *self = match count(&bits) as usize <= MOST_FEW / 2 {
-                    true => Self::Few(numbers(&bits).collect()),
-                    false => Self::Many(bits),
-                };
+                *self = Self::Many(bits);
             }
             (Self::Many(bits), _) => set(bits, page),
         }
@@ -95,10 +91,6 @@ fn set(bits: &mut Bits, page: &Page) {
 
 fn set_one(bits: &mut Bits, number: u16) {
     bits[usize::from(number >> 6)] |= 1 << (number & 63);
-}
-
-fn numbers(bits: &Bits) -> impl Iterator<Item = u16> {
-    (0..=u16::MAX).filter(|number| bits[usize::from(number >> 6)] & 1 << (number & 63) != 0)
 }
 
 fn count(bits: &Bits) -> u64 {
