@@ -45,6 +45,8 @@ PATH=$tools/bin:$PATH
 
 # start_cluster DIRECTORY: initdb once, then start; sockets only, in a directory that only this user can enter.
 start_cluster() {
+  # A server that has it appends a backtrace to the DETAIL of errors.
+  unset RUST_BACKTRACE
   if [ ! -s "$1/data/PG_VERSION" ]; then
     rm -rf "$1"
     mkdir -p "$1"

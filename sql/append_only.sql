@@ -14,8 +14,8 @@ BEGIN
     USING ERRCODE = 'object_not_in_prerequisite_state',
           DETAIL = 'What was recorded stays readable, so that every report can be recomputed.',
           HINT = CASE
-            WHEN ledger <> 'usage_events' THEN 'To remove old rows, drop the partition of their month.'
-            ELSE 'To take an event back, append a correction: INSERT the same values with negative counts and cost, and with corrects = the id of the event. To remove old events, drop the partition of their month.'
+            WHEN ledger <> 'usage_events' THEN 'To remove old rows, drop their month: SELECT llm_usage.drop_month(''2025-01-01'').'
+            ELSE 'To take an event back, append a correction: INSERT the same values with negative counts and cost, and with corrects = the id of the event. To remove old events, drop their month: SELECT llm_usage.drop_month(''2025-01-01'').'
           END;
 END $$;
 

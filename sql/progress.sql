@@ -17,7 +17,7 @@ CREATE FUNCTION llm_usage._folded_up_to(of_ledger text) RETURNS bigint
   RETURN coalesce((SELECT p.folded_up_to FROM llm_usage._fold_progress p WHERE p.ledger = of_ledger), 0);
 
 -- The rollups, which the driver runs in this order; each registers itself. _fold_<name>(after_id, up_to_id, from_time,
--- to_time) adds the ledger's rows between to the rollup's tables.
+-- to_time) adds the ledger's rows between to the rollup's tables; that of a ledger's first rollup returns how many rows there are.
 CREATE TABLE llm_usage._rollups (
   ordinal integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   ledger  text NOT NULL,
@@ -26,6 +26,28 @@ CREATE TABLE llm_usage._rollups (
 -- Their tables, each with a column bucket: the start of the hour, day, … in UTC. <name>_expected() returns the rows that a table
 -- should hold, from the ledger or from the rollup's next finer table.
 CREATE TABLE llm_usage._rollup_tables (name text PRIMARY KEY);
+
+-- Months whose events were dropped: the rollups alone know them.
+CREATE TABLE llm_usage._dropped_months (month date PRIMARY KEY);
+SELECT pg_catalog.pg_extension_config_dump('llm_usage._dropped_months', '');
+
+-- Whether a part of an hour can be answered: true, or an error.
+CREATE FUNCTION llm_usage._has_events(at timestamptz) RETURNS boolean
+  LANGUAGE plpgsql STABLE PARALLEL SAFE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  of_month text := to_char(at AT TIME ZONE 'UTC', 'YYYY-MM');
+BEGIN
+  IF EXISTS (SELECT FROM llm_usage._dropped_months d WHERE d.month = date_trunc('month', at AT TIME ZONE 'UTC')::date) THEN
+    RAISE EXCEPTION 'only whole hours of % can be asked for', of_month
+      USING ERRCODE = 'object_not_in_prerequisite_state',
+            DETAIL = format('The events of the month were dropped. A bound is %s.',
+                            to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')),
+            HINT = 'Begin and end at the full hour (UTC).';
+  END IF;
+  RETURN true;
+END $$;
 
 -- Instants as the rollups cut them: any instant may be asked for, infinite ones included.
 CREATE FUNCTION llm_usage._hour(at timestamptz) RETURNS timestamptz
@@ -92,12 +114,14 @@ CREATE FUNCTION llm_usage._loose_events(from_time timestamptz, to_time timestamp
   BEGIN ATOMIC
     SELECT e.*
       FROM llm_usage._folded_events e
-     WHERE llm_usage._first(from_time, to_time) < llm_usage._first_hour(from_time, to_time)
+     WHERE CASE WHEN llm_usage._first(from_time, to_time) < llm_usage._first_hour(from_time, to_time)
+                  THEN llm_usage._has_events(llm_usage._first(from_time, to_time)) END
        AND e.occurred_at >= llm_usage._first(from_time, to_time) AND e.occurred_at < llm_usage._first_hour(from_time, to_time)
     UNION ALL
     SELECT e.*
       FROM llm_usage._folded_events e
-     WHERE llm_usage._last_hour(from_time, to_time) < llm_usage._last(from_time, to_time)
+     WHERE CASE WHEN llm_usage._last_hour(from_time, to_time) < llm_usage._last(from_time, to_time)
+                  THEN llm_usage._has_events(llm_usage._last_hour(from_time, to_time)) END
        AND e.occurred_at >= llm_usage._last_hour(from_time, to_time) AND e.occurred_at < llm_usage._last(from_time, to_time)
     UNION ALL
     SELECT e.*
@@ -110,12 +134,14 @@ CREATE FUNCTION llm_usage._loose_sessions(from_time timestamptz, to_time timesta
   BEGIN ATOMIC
     SELECT e.*
       FROM llm_usage._folded_sessions e
-     WHERE llm_usage._first(from_time, to_time) < llm_usage._first_hour(from_time, to_time)
+     WHERE CASE WHEN llm_usage._first(from_time, to_time) < llm_usage._first_hour(from_time, to_time)
+                  THEN llm_usage._has_events(llm_usage._first(from_time, to_time)) END
        AND e.started_at >= llm_usage._first(from_time, to_time) AND e.started_at < llm_usage._first_hour(from_time, to_time)
     UNION ALL
     SELECT e.*
       FROM llm_usage._folded_sessions e
-     WHERE llm_usage._last_hour(from_time, to_time) < llm_usage._last(from_time, to_time)
+     WHERE CASE WHEN llm_usage._last_hour(from_time, to_time) < llm_usage._last(from_time, to_time)
+                  THEN llm_usage._has_events(llm_usage._last_hour(from_time, to_time)) END
        AND e.started_at >= llm_usage._last_hour(from_time, to_time) AND e.started_at < llm_usage._last(from_time, to_time)
     UNION ALL
     SELECT e.*
@@ -128,12 +154,14 @@ CREATE FUNCTION llm_usage._loose_messages(from_time timestamptz, to_time timesta
   BEGIN ATOMIC
     SELECT e.*
       FROM llm_usage._folded_messages e
-     WHERE llm_usage._first(from_time, to_time) < llm_usage._first_hour(from_time, to_time)
+     WHERE CASE WHEN llm_usage._first(from_time, to_time) < llm_usage._first_hour(from_time, to_time)
+                  THEN llm_usage._has_events(llm_usage._first(from_time, to_time)) END
        AND e.sent_at >= llm_usage._first(from_time, to_time) AND e.sent_at < llm_usage._first_hour(from_time, to_time)
     UNION ALL
     SELECT e.*
       FROM llm_usage._folded_messages e
-     WHERE llm_usage._last_hour(from_time, to_time) < llm_usage._last(from_time, to_time)
+     WHERE CASE WHEN llm_usage._last_hour(from_time, to_time) < llm_usage._last(from_time, to_time)
+                  THEN llm_usage._has_events(llm_usage._last_hour(from_time, to_time)) END
        AND e.sent_at >= llm_usage._last_hour(from_time, to_time) AND e.sent_at < llm_usage._last(from_time, to_time)
     UNION ALL
     SELECT e.*

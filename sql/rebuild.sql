@@ -5,7 +5,7 @@ CREATE TABLE llm_usage._rebuild (
 );
 SELECT pg_catalog.pg_extension_config_dump('llm_usage._rebuild', '');
 
--- Every month that a ledger or a rollup has rows of.
+-- Every month that a ledger or a rollup has rows of, but those that only the rollups know.
 CREATE FUNCTION llm_usage._months() RETURNS SETOF date
   LANGUAGE plpgsql
   SET search_path = pg_catalog, pg_temp
@@ -19,7 +19,9 @@ BEGIN
           SELECT format('SELECT llm_usage._month(%I) FROM llm_usage.%I', l.time_column, l.ledger)
             FROM (VALUES ('usage_events', 'occurred_at'), ('sessions', 'started_at'), ('messages', 'sent_at')) l (ledger, time_column)
          ) q (query);
-  RETURN QUERY EXECUTE format('SELECT (m AT TIME ZONE ''UTC'')::date FROM (%s) months (m) ORDER BY 1', query);
+  RETURN QUERY EXECUTE format(
+    'SELECT m.month FROM (SELECT (m AT TIME ZONE ''UTC'')::date FROM (%s) months (m)) m (month)
+      WHERE NOT EXISTS (SELECT FROM llm_usage._dropped_months d WHERE d.month = m.month) ORDER BY 1', query);
 END $$;
 
 CREATE FUNCTION llm_usage._rebuild_month(of_month date) RETURNS void

@@ -89,7 +89,8 @@ extension_sql_file!("../sql/rollups/by_rule.sql", name = "by_rule", requires = [
 extension_sql_file!("../sql/rollups/by_session.sql", name = "by_session", requires = ["by_rule"]);
 extension_sql_file!("../sql/fold.sql", name = "fold", requires = ["by_session"]);
 extension_sql_file!("../sql/rebuild.sql", name = "rebuild", requires = ["fold"]);
-extension_sql_file!("../sql/budgets.sql", name = "budgets", requires = ["rebuild"]);
+extension_sql_file!("../sql/drop_month.sql", name = "drop_month", requires = ["rebuild"]);
+extension_sql_file!("../sql/budgets.sql", name = "budgets", requires = ["drop_month"]);
 extension_sql_file!("../sql/views.sql", name = "views", requires = ["budgets"]);
 extension_sql_file!(
     "../sql/record.sql",

@@ -28,8 +28,10 @@ SELECT llm_usage.record_session(7, 'ann', '2001-02-03T04:05:06Z');
 SELECT llm_usage.record_session(7, 'bob');
 SELECT llm_usage.record_message(session_id => 2), llm_usage.record_message(7, 1, '2001-02-28T23:59:59.999999Z');
 SELECT llm_usage.maintain(2);
+SELECT llm_usage.fold();
 "#;
 
+/// Not folded.
 const SECOND: &str = r#"
 INSERT INTO llm_usage.usage_events (model, app_id, occurred_at, prompt_tokens, cost, corrects)
   SELECT model, app_id, occurred_at, -prompt_tokens, -cost, id FROM llm_usage.usage_events WHERE model = 'imported-1';
@@ -72,8 +74,12 @@ fn answers(client: &mut Client) -> Vec<(String, String)> {
     let relations = client.query(RELATIONS, &[]).expect(RELATIONS);
     let contents = relations.iter().map(|row| {
         let relation: String = row.get(0);
-        // Where a sequence stands is told without what is written ahead for a crash.
-        let columns = if relation.ends_with("_seq") { "(last_value, is_called)::text" } else { "r::text" };
+        // Where a sequence stands is told without what is written ahead for a crash, a fold without its time.
+        let columns = match relation.as_str() {
+            "llm_usage._fold_progress" => "(ledger, folded_up_to, folded_rows)::text",
+            sequence if sequence.ends_with("_seq") => "(last_value, is_called)::text",
+            _ => "r::text",
+        };
         format!("SELECT string_agg({columns}, E'\\n' ORDER BY {columns} COLLATE \"C\") FROM {relation} r")
     });
     let questions: Vec<String> = REPORTS.map(String::from).into_iter().chain(contents).collect();
@@ -112,6 +118,7 @@ fn refused(client: &mut Client, statement: &str) -> Option<SqlState> {
 fn check_copy(cluster: &Cluster, database: &str, copy: &str) {
     let (mut original, mut copy) = (cluster.connect(database), cluster.connect(copy));
     assert_same(&mut original, &mut copy);
+    assert_eq!(text(&mut copy, "SELECT string_agg(v::text, ' ') FROM llm_usage.verify() v"), "");
     let unpriced =
         "SELECT count(*)::text FROM llm_usage.usage_events WHERE model = 'house-model' AND cost IS NULL";
     assert_eq!(text(&mut copy, unpriced), "3");
@@ -140,6 +147,11 @@ fn check_copy(cluster: &Cluster, database: &str, copy: &str) {
     assert_eq!(text(&mut copy, priced), "0.5 0.75");
     let ids = "SELECT (count(DISTINCT id) = count(*))::text FROM llm_usage.usage_events";
     assert_eq!(text(&mut copy, ids), "true");
+    for client in [&mut original, &mut copy] {
+        assert_ne!(text(client, "SELECT llm_usage.fold()::text"), "0");
+        assert_eq!(text(client, "SELECT string_agg(v::text, ' ') FROM llm_usage.verify() v"), "");
+    }
+    assert_same(&mut original, &mut copy);
     let left = "SELECT count(*)::text FROM llm_usage.usage_events_default";
     assert_eq!(text(&mut copy, left), "0");
 }

@@ -1,0 +1,47 @@
+CREATE FUNCTION llm_usage.drop_month(month date) RETURNS bigint
+  LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  of_month date := date_trunc('month', drop_month.month::timestamp)::date;
+  suffix   text := to_char(of_month::timestamp, '_YYYY_MM');
+  ledger   text;
+  part     text;
+  last_id  bigint;
+  rows     bigint;
+  dropped  bigint;
+BEGIN
+  IF of_month IS NULL OR NOT isfinite(of_month) OR of_month >= date_trunc('month', now() AT TIME ZONE 'UTC')::date THEN
+    RAISE EXCEPTION 'month must be a past one, not %', coalesce(drop_month.month::text, 'NULL')
+      USING ERRCODE = CASE WHEN drop_month.month IS NULL THEN 'null_value_not_allowed' ELSE 'invalid_parameter_value' END,
+            DETAIL = 'The present month (UTC) and those ahead are written to.',
+            HINT = 'Give any day of a past month, such as 2025-01-01.';
+  END IF;
+  PERFORM llm_usage._lock_rollups(true);
+  FOREACH ledger IN ARRAY ARRAY['messages', 'sessions', 'usage_events'] LOOP
+    part := ledger || suffix;
+    CONTINUE WHEN to_regclass(format('llm_usage.%I', part)) IS NULL;
+    -- Who holds one ledger must not wait for another: a writer may hold that one and wait for this.
+    IF NOT llm_usage._lock_ledger(ledger, dropped IS NULL) THEN
+      RAISE EXCEPTION 'llm_usage.% is in use: its month could not be dropped', ledger
+        USING ERRCODE = 'lock_not_available',
+              DETAIL = 'A transaction that writes to it or reads it did not end within seconds.',
+              HINT = 'Run drop_month() again; nothing was dropped.';
+    END IF;
+    EXECUTE format('SELECT count(*), max(id) FROM llm_usage.%I', part) INTO rows, last_id;
+    IF last_id > llm_usage._folded_up_to(ledger) THEN
+      RAISE EXCEPTION 'llm_usage.% has rows that are not folded yet', part
+        USING ERRCODE = 'object_not_in_prerequisite_state',
+              DETAIL = 'Reports would lose them.',
+              HINT = 'Run fold() first.';
+    END IF;
+    EXECUTE format('DROP TABLE llm_usage.%I', part);
+    dropped := coalesce(dropped, 0) + rows;
+  END LOOP;
+  IF dropped IS NOT NULL THEN
+    INSERT INTO llm_usage._dropped_months (month) VALUES (of_month) ON CONFLICT DO NOTHING;
+  END IF;
+  RETURN coalesce(dropped, 0);
+END $$;
+COMMENT ON FUNCTION llm_usage.drop_month(date) IS
+  'Drops the partitions of a past month (UTC), given by any of its days, from all ledgers, and returns how many rows those had. The rollups keep the month: it is reported as before, by whole hours and days. Events that arrive late for it are counted, too. Errors: 22004 for NULL, 22023 for the present month or one ahead, 55000 when rows are not folded yet: run fold(); 55P03 when a transaction holds it up for seconds.';

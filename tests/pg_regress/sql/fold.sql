@@ -1,0 +1,88 @@
+-- Rollups: what is folded and what is not answer the same; verify() tells, rebuild() puts right; a month is dropped.
+SET TimeZone = 'Asia/Kathmandu';
+SET DateStyle = 'ISO';
+\set VERBOSITY default
+\set SHOW_CONTEXT never
+-- An empty database.
+SELECT llm_usage.fold();
+SELECT llm_usage.verify();
+SELECT llm_usage.rebuild();
+SELECT ledger, events, folded_up_to, tail_events, tail_age, last_fold_at, last_fold_events, last_fold_took, held_by_pid, held_since,
+       held_by_query, unpriced_events, months_to_rebuild FROM llm_usage.status();
+
+CREATE VIEW answers AS
+  SELECT llm_usage.token_usage_for_app('2025-01-01', '2025-03-31', 7) AS by_day,
+         llm_usage.app_token_usage(7, '2025-01-31 22:30:00.000001Z', '2025-03-01 00:10Z') -> 'data' AS by_model,
+         llm_usage.model_usage_statistics('m', '2025-01-31 23:59:59.999999Z', '2025-02-02 00:04:59.999999Z', 2) -> 'data' AS parts,
+         llm_usage.app_usage(7) -> 'data' -> 'summary' AS chats,
+         (SELECT json_agg(a ORDER BY a) FROM llm_usage.user_activity(NULL, '2025-01-31 23:59Z', '2025-02-02 11:11:11Z') a) AS users,
+         llm_usage.active_users('2025-02-01 00:00:01Z') AS active, llm_usage.active_users(for_app => 7) AS active_of_app;
+INSERT INTO llm_usage.usage_events (occurred_at, app_id, llm_id, user_id, model, prompt_tokens, cache_read_tokens, completion_tokens, cost)
+  SELECT timestamptz '2025-01-31 21:00Z' + n * interval '17 minutes 3.000001 seconds', 7 + n % 2, n % 3, n % 5, 'm', n, 2 * n, 3, 0.001 * n
+    FROM generate_series(0, 99) n;
+SELECT llm_usage.maintain(0) IS NOT NULL AS maintained;
+SELECT count(*) FROM (SELECT llm_usage.record_session(7, 'c' || n % 4, timestamptz '2025-02-01Z' + n * interval '1 hour') FROM generate_series(1, 9) n) s;
+SELECT count(*) FROM (SELECT llm_usage.record_message(7, NULL, timestamptz '2025-02-01Z' + n * interval '7 hours') FROM generate_series(1, 9) n) s;
+CREATE TABLE unfolded AS SELECT a::text FROM answers a;
+SELECT * FROM answers \gx
+SELECT llm_usage.fold();
+SELECT llm_usage.fold();
+SELECT a::text = u.a AS same FROM answers a, unfolded u;
+SELECT llm_usage.verify();
+
+-- Late, without a price, a correction, bounded steps, and a transaction that is rolled back.
+INSERT INTO llm_usage.usage_events (occurred_at, app_id, model, user_id, prompt_tokens) VALUES ('2025-01-31 23:00Z', 7, 'unknown', 99, 5);
+INSERT INTO llm_usage.usage_events (occurred_at, app_id, model, prompt_tokens, cost, corrects) VALUES ('2025-01-31 21:00Z', 7, 'm', -1, -0.5, 1);
+BEGIN;
+INSERT INTO llm_usage.usage_events (app_id, model) SELECT 7, 'm' FROM generate_series(1, 10);
+SELECT llm_usage.fold();
+ROLLBACK;
+SELECT ledger, events, folded_up_to, tail_events, unpriced_events FROM llm_usage.status();
+TRUNCATE unfolded;
+INSERT INTO unfolded SELECT a::text FROM answers a;
+SELECT llm_usage.fold(at_most => 1), llm_usage.fold(at_most => 100);
+SELECT a::text = u.a AS same FROM answers a, unfolded u;
+SELECT ledger, events, folded_up_to, tail_events, unpriced_events FROM llm_usage.status();
+SELECT day, users, users_7_days, users_30_days FROM llm_usage.active_users_by_day ORDER BY day;
+
+-- What someone did to a rollup comes to light, and is put right.
+UPDATE llm_usage._by_app_day SET cost = cost + 1 WHERE app_id = 7 AND bucket = '2025-02-01Z';
+DELETE FROM llm_usage._by_model_5min WHERE bucket = '2025-01-31 21:00Z';
+SELECT rollup, found ->> 'cost' AS found, expected ->> 'cost' AS expected FROM llm_usage.verify() ORDER BY rollup, found, expected;
+SELECT llm_usage.rebuild(0);
+SELECT DISTINCT months_to_rebuild FROM llm_usage.status();
+SELECT llm_usage.rebuild(1);
+SELECT llm_usage.rebuild();
+SELECT llm_usage.verify();
+SELECT a::text = u.a AS same FROM answers a, unfolded u;
+
+-- A month that is dropped is answered as before, by whole hours.
+SELECT llm_usage.drop_month('2025-01-15');
+SELECT llm_usage.drop_month('2025-01-15');
+SELECT count(*) FROM llm_usage.usage_events WHERE occurred_at < '2025-02-01Z';
+SELECT a.by_day::text = (u.a::answers).by_day::text AS same FROM (SELECT llm_usage.token_usage_for_app('2025-01-01', '2025-03-31', 7) AS by_day) a, unfolded u;
+INSERT INTO llm_usage.usage_events (occurred_at, app_id, model, prompt_tokens, cost) VALUES ('2025-01-31 20:00Z', 7, 'm', 1000, 0);
+SELECT llm_usage.token_usage_for_app('2025-01-31', '2025-01-31', 7);
+SELECT llm_usage.fold();
+SELECT llm_usage.token_usage_for_app('2025-01-31', '2025-01-31', 7);
+SELECT llm_usage.rebuild();
+SELECT llm_usage.token_usage_for_app('2025-01-31', '2025-01-31', 7);
+SELECT llm_usage.verify();
+SELECT llm_usage.app_token_usage(7, '2025-01-31 21:00:00.000001Z');
+\echo :LAST_ERROR_SQLSTATE
+SELECT llm_usage.app_token_usage(7, '2025-01-31 21:00Z', '2025-02-01Z') -> 'data' -> 'total';
+SELECT llm_usage.model_usage_statistics('m', '2025-01-31 21:00:00.000001Z', '2025-02-01Z', 1) -> 'data';
+
+-- Errors.
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT llm_usage.fold();
+ROLLBACK;
+BEGIN ISOLATION LEVEL SERIALIZABLE;
+SELECT llm_usage.rebuild();
+ROLLBACK;
+SELECT llm_usage.fold(at_most => 0);
+SELECT llm_usage.rebuild(-1);
+SELECT llm_usage.drop_month(NULL);
+SELECT llm_usage.drop_month('infinity');
+INSERT INTO llm_usage.usage_events (occurred_at, model) VALUES ('2025-02-01Z', 'm');
+SELECT llm_usage.drop_month('2025-02-01');
