@@ -43,7 +43,7 @@ export PGRX_PG_CONFIG_PATH=$pg_config
 tools=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/llm_usage/cargo-pgrx-$pgrx_version
 PATH=$tools/bin:$PATH
 
-# start_cluster DIRECTORY: initdb once, then start; sockets only, in a directory that only this user can enter.
+# start_cluster DIRECTORY [OPTIONS]: initdb once, then start; sockets only, in a directory that only this user can enter.
 start_cluster() {
   # A server that has it appends a backtrace to the DETAIL of errors.
   unset RUST_BACKTRACE
@@ -58,7 +58,7 @@ start_cluster() {
   socket_directory "$1"
   as_postgres "$bin/pg_ctl" -D "$1/data" status >/dev/null ||
     as_postgres "$bin/pg_ctl" -D "$1/data" -l "$1/log" -w start \
-      -o "-c listen_addresses='' -c unix_socket_directories='$socket'" >/dev/null ||
+      -o "-c listen_addresses='' -c unix_socket_directories='$socket' ${2:-}" >/dev/null ||
     { tail -n 20 "$1/log" >&2; fail "the server in $1 did not start"; }
   export PGHOST=$socket PGUSER=postgres PGDATABASE=postgres PGPORT=5432
   unset PGPASSWORD PGSERVICE PGOPTIONS

@@ -27,3 +27,6 @@ SELECT model, prompt_tokens AS prompt, cache_read_tokens AS cache_read, cache_wr
 \echo '\n== Budgets, and models without a price'
 SELECT entity_type, name, budget, currency, spent, remaining, usage AS percent, period_start, period_end FROM llm_usage.budget_status;
 SELECT * FROM llm_usage.unpriced_models;
+\echo '\n== The worker folds every second; answers are the same before and after'
+SELECT ledger, events, tail_events AS not_folded_yet FROM llm_usage.status();
+SELECT count(*) AS differences_from_the_ledger FROM llm_usage.verify();
