@@ -14,27 +14,6 @@ COMMENT ON COLUMN llm_usage.budgets.currency IS 'ISO 4217 code; costs in other c
 COMMENT ON COLUMN llm_usage.budgets.start_date IS 'The period starts on this day of each month (UTC), in a shorter month on its last day; the rest of the date does not matter. NULL: the first.';
 SELECT pg_catalog.pg_extension_config_dump('llm_usage.budgets', '');
 
--- The day of a month that a budget's anchor falls on.
-CREATE FUNCTION llm_usage._anchor_day(anchor date, month timestamp) RETURNS date
-  LANGUAGE sql IMMUTABLE PARALLEL SAFE
-  RETURN least(month::date + coalesce(extract(day FROM anchor)::integer, 1) - 1,
-               (month + interval '1 month')::date - 1);
-
-CREATE FUNCTION llm_usage._period_start(anchor date, today date) RETURNS date
-  LANGUAGE sql IMMUTABLE PARALLEL SAFE
-  RETURN (SELECT CASE WHEN today >= llm_usage._anchor_day(anchor, m.month) THEN llm_usage._anchor_day(anchor, m.month)
-                      ELSE llm_usage._anchor_day(anchor, m.month - interval '1 month')
-                 END
-            FROM date_trunc('month', today::timestamp) AS m (month));
-
-CREATE FUNCTION llm_usage._period_end(anchor date, today date) RETURNS date
-  LANGUAGE sql IMMUTABLE PARALLEL SAFE
-  RETURN (SELECT CASE WHEN today >= llm_usage._anchor_day(anchor, m.month)
-                        THEN llm_usage._anchor_day(anchor, m.month + interval '1 month')
-                      ELSE llm_usage._anchor_day(anchor, m.month)
-                 END
-            FROM date_trunc('month', today::timestamp) AS m (month));
-
 -- Spending as a percentage of a budget, at least six right decimals of it, not capped.
 CREATE FUNCTION llm_usage._percentage(spent numeric, budget numeric) RETURNS numeric
   LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -80,8 +59,7 @@ CREATE FUNCTION llm_usage.budget_activity(today date, from_day date, to_day date
       SELECT a.entity_type, a.entity_id, a.currency AS paid_in, a.cost, a.total_tokens
         FROM llm_usage._by_entity(llm_usage._first_instant(from_day), llm_usage._first_instant(to_day), false) a
     ), spending AS (
-      SELECT e.entity_type, e.entity_id, b.amount, coalesce(b.currency, c.currency) AS currency, b.start_date,
-             coalesce(b.period_start, c.period_start) AS period_start, coalesce(b.period_end, c.period_end) AS period_end,
+      SELECT e.entity_type, e.entity_id,
              sum(e.spent) FILTER (WHERE e.paid_in = coalesce(b.currency, c.currency)) AS spent,
              sum(e.unpriced_requests) AS unpriced_requests,
              sum(e.total_cost) FILTER (WHERE e.paid_in = coalesce(b.currency, c.currency)) AS total_cost,
@@ -96,17 +74,18 @@ CREATE FUNCTION llm_usage.budget_activity(today date, from_day date, to_day date
         LEFT JOIN budgeted b ON b.entity_type = e.entity_type AND b.entity_id = e.entity_id
        CROSS JOIN calendar c
        WHERE e.entity_id <> 0
-       GROUP BY e.entity_type, e.entity_id, b.amount, b.currency, c.currency, b.start_date, b.period_start, c.period_start,
-                b.period_end, c.period_end
+       GROUP BY e.entity_type, e.entity_id
     )
     SELECT s.entity_type, s.entity_id,
            coalesce(CASE s.entity_type WHEN 'App' THEN app.name ELSE llm.name END, s.entity_type || ' ' || s.entity_id),
-           s.amount, s.currency, s.start_date,
-           s.period_start, s.period_end,
+           b.amount, coalesce(b.currency, c.currency), b.start_date,
+           coalesce(b.period_start, c.period_start), coalesce(b.period_end, c.period_end),
            coalesce(s.spent, 0), coalesce(s.unpriced_requests, 0)::bigint,
            coalesce(s.total_cost, 0), coalesce(s.total_tokens, 0),
            coalesce(app.owner_id, 0), owner.email
       FROM spending s
+     CROSS JOIN calendar c
+      LEFT JOIN budgeted b ON b.entity_type = s.entity_type AND b.entity_id = s.entity_id
       LEFT JOIN llm_usage.apps app ON s.entity_type = 'App' AND app.id = s.entity_id
       LEFT JOIN llm_usage.llms llm ON s.entity_type = 'LLM' AND llm.id = s.entity_id
       LEFT JOIN llm_usage.users owner ON owner.id = app.owner_id;

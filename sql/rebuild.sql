@@ -90,6 +90,7 @@ CREATE FUNCTION llm_usage.status()
                  unpriced_events bigint, months_to_rebuild bigint)
   LANGUAGE sql VOLATILE
   SET search_path = pg_catalog, pg_temp
+  SET jit = off
   BEGIN ATOMIC
     SELECT l.ledger, coalesce(p.folded_rows, 0) + t.rows, coalesce(p.folded_up_to, 0), t.rows,
            CASE WHEN t.rows > 0 THEN clock_timestamp() - coalesce(p.last_fold_at, t.first_at) END,

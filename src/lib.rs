@@ -5,7 +5,7 @@
 use pgrx::prelude::*;
 
 mod bitmap;
-mod cut;
+mod calendar;
 mod error;
 mod ingest;
 mod ledger;
@@ -67,16 +67,18 @@ extension_sql_file!(
     name = "progress",
     requires = [
         "maintain",
-        cut::_first_instant,
-        cut::_end_instant,
-        cut::_first,
-        cut::_first_hour,
-        cut::_first_day,
-        cut::_first_month,
-        cut::_last_month,
-        cut::_last_day,
-        cut::_last_hour,
-        cut::_last
+        calendar::_first_instant,
+        calendar::_end_instant,
+        calendar::_period_start,
+        calendar::_period_end,
+        calendar::_first,
+        calendar::_first_hour,
+        calendar::_first_day,
+        calendar::_first_month,
+        calendar::_last_month,
+        calendar::_last_day,
+        calendar::_last_hour,
+        calendar::_last
     ]
 );
 extension_sql_file!("../sql/rollups/lines.sql", name = "lines", requires = ["progress"]);

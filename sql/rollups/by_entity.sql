@@ -86,14 +86,16 @@ CREATE FUNCTION llm_usage._by_entity(from_time timestamptz, to_time timestamptz,
      CROSS JOIN LATERAL (VALUES ('App' COLLATE "C", e.app_id), ('LLM', e.llm_id)) n (entity_type, entity_id);
   END;
 
--- What the rollup alone holds of one entity in whole UTC days [from_day, to_day).
+-- What the rollup alone holds of one entity in whole UTC days [from_day, to_day). The fence keeps the planner from reading all
+-- entities when it is asked for many of them.
 CREATE FUNCTION llm_usage._entity_days(for_type text, for_id bigint, from_day timestamptz, to_day timestamptz)
   RETURNS TABLE (bucket timestamptz, currency text, unpriced_requests bigint, total_tokens numeric, cost numeric)
   LANGUAGE sql STABLE PARALLEL SAFE
   BEGIN ATOMIC
     SELECT k.bucket, k.currency, k.unpriced_requests, k.total_tokens, k.cost
       FROM llm_usage._by_entity_day k
-     WHERE k.entity_type = for_type AND k.entity_id = for_id AND k.bucket >= from_day AND k.bucket < to_day;
+     WHERE k.entity_type = for_type AND k.entity_id = for_id AND k.bucket >= from_day AND k.bucket < to_day
+    OFFSET 0;
   END;
 
 -- The tokens of one app in whole UTC days [from_day, to_day), for its report.

@@ -164,6 +164,20 @@ pub fn asked_days(first: Option<i64>, last: Option<i64>, today: i64) -> (i64, i6
     (from, to)
 }
 
+/// The first days, since 1970, of the budget period that holds `today` and of the one after it. A period starts on the day of
+/// the month of its anchor, in a shorter month on the last one; without an anchor on the first.
+pub fn budget_period(anchor: Option<i64>, today: i64) -> (i64, i64) {
+    let date = |day| DateTime::from_timestamp_micros(day_start(day)).map(|start| start.date_naive());
+    let wanted = anchor.and_then(date).map_or(1, |anchor| i64::from(anchor.day()));
+    let this = month(day_start(today));
+    let starts = [month(this - DAY), this, next_month(this), next_month(next_month(this))].map(|at| at / DAY);
+    let start = |months: &[i64]| (months[0] + wanted - 1).min(months[1] - 1);
+    match start(&starts[1..]) <= today {
+        true => (start(&starts[1..]), start(&starts[2..])),
+        false => (start(&starts[..]), start(&starts[1..])),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -243,6 +257,17 @@ mod tests {
         assert_eq!(day_starts(JUNE, JUNE + DAY), [JUNE]);
         assert_eq!(day_starts(-5, 5), [-5, 0]);
         assert_eq!(day_starts(i64::MAX - 1, i64::MAX), [i64::MAX - 1]);
+    }
+
+    #[test]
+    fn a_budget_period_starts_on_the_last_day_of_a_shorter_month() {
+        let day = |text| parse_instant(text).unwrap() / DAY;
+        let period = |anchor, today| budget_period(Some(day(anchor)), day(today));
+        assert_eq!(period("2000-01-31", "2025-02-27"), (day("2025-01-31"), day("2025-02-28")));
+        assert_eq!(period("2000-01-31", "2025-02-28"), (day("2025-02-28"), day("2025-03-31")));
+        assert_eq!(period("2099-12-30", "2024-02-29"), (day("2024-02-29"), day("2024-03-30")));
+        assert_eq!(period("2000-01-15", "1969-12-31"), (day("1969-12-15"), day("1970-01-15")));
+        assert_eq!(budget_period(None, day("2025-12-31")), (day("2025-12-01"), day("2026-01-01")));
     }
 
     proptest! {

@@ -1,7 +1,7 @@
-//! The bounds of the whole months, days and hours in `[from_time, to_time)`, as functions: the planner then knows them when a
-//! query starts, and leaves out the partitions that they leave out.
+//! Days, budget periods, and the bounds of the whole months, days and hours in `[from_time, to_time)`, as functions of SQL:
+//! of functions the planner knows the value when a query starts, and leaves out the partitions that it leaves out.
 
-use llm_usage_core::calendar::{DAY, day_start};
+use llm_usage_core::calendar::{DAY, budget_period, day_start};
 use llm_usage_core::cut::Cut;
 use pgrx::datum::{Date, TimestampWithTimeZone};
 use pgrx::pg_sys::panic::ErrorReport;
@@ -19,6 +19,18 @@ fn _first_instant(day: Date) -> Result<TimestampWithTimeZone, ErrorReport> {
 #[pg_extern(schema = "llm_usage", immutable, parallel_safe, requires = ["schema"])]
 fn _end_instant(day: Date) -> Result<TimestampWithTimeZone, ErrorReport> {
     pg::instant(day_start(pg::days(day)) + DAY)
+}
+
+/// The first day of the budget period that holds `today`.
+#[pg_extern(schema = "llm_usage", immutable, parallel_safe, requires = ["schema"])]
+fn _period_start(anchor: Option<Date>, today: Option<Date>) -> Option<Date> {
+    Some(pg::date(budget_period(anchor.map(pg::days), pg::days(today?)).0))
+}
+
+/// The first day after the budget period that holds `today`.
+#[pg_extern(schema = "llm_usage", immutable, parallel_safe, requires = ["schema"])]
+fn _period_end(anchor: Option<Date>, today: Option<Date>) -> Option<Date> {
+    Some(pg::date(budget_period(anchor.map(pg::days), pg::days(today?)).1))
 }
 
 /// One bound of a cut. pgrx takes a function for STRICT whose arguments are not spelled as options.
