@@ -1,17 +1,20 @@
 # make          what there is to make
 # make demo     install what is missing, start a private cluster, record, price, report
 # make test     the same, and run every test
+# make torture  write, fold, read and kill the server for minutes (SECONDS=600)
 # make bench    measure writes and reports
 # make install  into the PostgreSQL that pg_config names (PG_CONFIG=…)
 # make clean    remove what the others built
-.PHONY: help demo test bench install clean
+.PHONY: help demo test torture bench install clean
 PG_CONFIG ?= pg_config
 
 help:
 	@sed -n 's/^# //p' Makefile
 
-demo test bench clean:
+demo test torture bench clean:
 	@pgrx-config/$@
+
+torture: export TORTURE_SECONDS = $(or $(SECONDS),600)
 
 install:
 	@pgrx-config/install "$(PG_CONFIG)"

@@ -18,7 +18,7 @@ BEGIN
             HINT = 'Give any day of a past month, such as 2025-01-01.';
   END IF;
   PERFORM llm_usage._lock_rollups(true);
-  FOREACH ledger IN ARRAY ARRAY['messages', 'sessions', 'usage_events'] LOOP
+  FOREACH ledger IN ARRAY ARRAY['usage_events', 'sessions', 'messages'] LOOP
     part := ledger || suffix;
     CONTINUE WHEN to_regclass(format('llm_usage.%I', part)) IS NULL;
     -- Who holds one ledger must not wait for another: a writer may hold that one and wait for this.

@@ -31,10 +31,14 @@ BEGIN
   INSERT INTO llm_usage._fold_progress (ledger) VALUES (of_ledger) ON CONFLICT DO NOTHING;
   SELECT * INTO STRICT progress FROM llm_usage._fold_progress p WHERE p.ledger = of_ledger;
   complete := progress.folded_up_to;
-  IF progress.waiting_up_to IS NOT NULL
-     AND NOT EXISTS (SELECT FROM llm_usage._writers(of_ledger) w WHERE w.transaction = ANY (progress.waiting_for)) THEN
-    complete := progress.waiting_up_to;
-    progress.waiting_up_to := NULL;
+  IF progress.waiting_up_to IS NOT NULL THEN
+    -- A restart gives a prepared transaction another name, -1/…, which none has that is prepared later.
+    progress.waiting_for := ARRAY(SELECT w.transaction FROM llm_usage._writers(of_ledger) w
+                                   WHERE w.transaction = ANY (progress.waiting_for) OR starts_with(w.transaction, '-1/'));
+    IF progress.waiting_for = '{}' THEN
+      complete := progress.waiting_up_to;
+      progress.waiting_up_to := NULL;
+    END IF;
   END IF;
   -- First the id, then who writes: whoever begins later draws a greater one.
   EXECUTE format('SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM llm_usage.%I', of_ledger || '_id_seq') INTO last_id;

@@ -80,7 +80,8 @@ BEGIN
             DETAIL = 'Partitions are made for this month and as many after it.',
             HINT = 'Use maintain(3).';
   END IF;
-  FOR ledger, time_column IN VALUES ('messages', 'sent_at'), ('sessions', 'started_at'), ('usage_events', 'occurred_at') LOOP
+  -- In the order in which a report locks them: a standby repeats the locks, and waits for them with those it has.
+  FOR ledger, time_column IN VALUES ('usage_events', 'occurred_at'), ('sessions', 'started_at'), ('messages', 'sent_at') LOOP
     CONTINUE WHEN NOT EXISTS (SELECT FROM llm_usage._missing_months(ledger, time_column, months_ahead));
     -- Who holds one ledger must not wait for another: a writer may hold that one and wait for this.
     IF NOT llm_usage._lock_ledger(ledger, NOT holds_lock) THEN

@@ -1,5 +1,7 @@
 //! What the ledger does with every event that is written, by a function, INSERT or COPY: check it, and price it.
 
+use std::cell::Cell;
+
 use bigdecimal::BigDecimal;
 use llm_usage_core::Error;
 use llm_usage_core::calendar::format_instant;
@@ -12,7 +14,7 @@ use pgrx::trigger_support::PgTriggerError;
 
 use crate::error;
 use crate::pg::{self, NewRow};
-use crate::prices;
+use crate::{prices, query};
 
 const COST: usize = event_column("cost");
 const CURRENCY: usize = event_column("currency");
@@ -20,10 +22,18 @@ const MODEL: usize = event_column("model");
 // Columns that no writer gives stand behind the others.
 const CORRECTS: usize = EVENT_COLUMNS.len();
 const PRICED: usize = EVENT_COLUMNS.len() + 1;
+const ID: usize = EVENT_COLUMNS.len() + 2;
+
+/// How far apart two ids may lie that a session draws one after the other, for the second to be taken for drawn unasked.
+const NEAR: i64 = 1024;
+
+thread_local! {
+    static LAST_ID: Cell<i64> = const { Cell::new(i64::MIN) };
+}
 
 /// The names of the columns that the trigger looks at; their places here are the constants above.
 fn names() -> impl Iterator<Item = &'static str> {
-    EVENT_COLUMNS.iter().map(|(name, _)| *name).chain(["corrects", "priced"])
+    EVENT_COLUMNS.iter().map(|(name, _)| *name).chain(["corrects", "priced", "id"])
 }
 
 /// The trigger, in its schema.
@@ -45,6 +55,7 @@ fn check_and_price<'a>(
     trigger: &'a PgTrigger<'a>,
 ) -> Result<Option<PgHeapTuple<'a, AllocatedByPostgres>>, ErrorReport> {
     let row = NewRow::of(trigger, names)?;
+    check_id(row.number(ID))?;
     check(&row).map_err(|error| error::violation(&error))?;
     // A restored event that found no price when it was recorded finds none now.
     if !row.is_null(COST) || !row.is_null(PRICED) {
@@ -60,6 +71,24 @@ fn check_and_price<'a>(
         }
     };
     Ok(Some(priced_row))
+}
+
+/// Refuses an id that was not drawn for the row and is not ahead of those that are: the fold may have passed it. A restored
+/// row brings its id before the sequence is set, or beside that.
+fn check_id(id: i64) -> Result<(), ErrorReport> {
+    let gap = id.checked_sub(LAST_ID.replace(id));
+    let is_near = gap.is_some_and(|gap| (1..=NEAR).contains(&gap));
+    if is_near || pg::last_drawn() == Some(id) {
+        return Ok(());
+    }
+    let allowed = query::select_latest(include_str!("given_id.sql"), &[id.into()], |row| row.get(1))?;
+    match allowed[..] {
+        [Some(true)] => Ok(()),
+        _ => {
+            LAST_ID.set(i64::MIN);
+            Err(error::violation(&Error::GivenId { id }))
+        }
+    }
 }
 
 fn check(row: &NewRow) -> Result<(), Error> {

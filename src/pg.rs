@@ -200,6 +200,23 @@ pub fn announce_change(trigger: &PgTrigger) -> Result<(), ErrorReport> {
     Ok(())
 }
 
+/// The number that this session has drawn last from any sequence.
+pub fn last_drawn() -> Option<i64> {
+    let (mut user, mut context) = (pg_sys::InvalidOid, 0);
+    // SAFETY: plain variables of this process. Who may insert may not be allowed to look at the sequence.
+    unsafe {
+        pg_sys::GetUserIdAndSecContext(&mut user, &mut context);
+        let owner = pg_sys::Oid::from_u32(pg_sys::BOOTSTRAP_SUPERUSERID);
+        pg_sys::SetUserIdAndSecContext(owner, context | pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32);
+    }
+    PgTryBuilder::new(|| unsafe { pgrx::direct_function_call::<i64>(pg_sys::lastval, &[]) })
+        // None was drawn yet.
+        .catch_when(PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, |_| None)
+        // SAFETY: what it was before.
+        .finally(|| unsafe { pg_sys::SetUserIdAndSecContext(user, context) })
+        .execute()
+}
+
 /// The row that an INSERT is about to write, as its trigger sees it; columns are numbered as their names were given.
 pub struct NewRow {
     places: Rc<[usize]>,

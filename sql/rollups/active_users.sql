@@ -69,7 +69,7 @@ CREATE FUNCTION llm_usage._active_users(for_app bigint, from_time timestamptz, t
     SELECT k.bucket, k.users
       FROM llm_usage._active_users_day k
      WHERE k.bucket >= llm_usage._first_day(from_time, to_time) AND k.bucket < llm_usage._last_day(from_time, to_time)
-       AND k.app_id = for_app OR k.app_id IS NULL AND for_app IS NULL
+       AND (k.app_id = for_app OR k.app_id IS NULL AND for_app IS NULL)
     UNION ALL
     SELECT k.bucket, k.users
       FROM llm_usage._active_users_hour k

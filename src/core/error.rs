@@ -49,6 +49,8 @@ pub enum Error {
     BadPoints { place: usize, length: usize },
     /// Points whose sum has more than 64 bits.
     SumOfPoints { name: &'static str },
+    /// An event that brings an id which others may have been folded past.
+    GivenId { id: i64 },
 }
 
 impl Error {
@@ -85,6 +87,7 @@ impl Error {
             Self::Response(problem) => problem.message(),
             Self::BadPoints { .. } => "the points of a rollup cannot be read".into(),
             Self::SumOfPoints { name } => format!("the sum of {name} is out of range"),
+            Self::GivenId { id } => format!("the id {id} was not given by the table"),
         }
     }
 
@@ -113,6 +116,9 @@ impl Error {
                 format!("At byte {place} of {length} there is no whole point.")
             }
             Self::SumOfPoints { .. } => "A sum is kept in 64 bits.".into(),
+            Self::GivenId { .. } => {
+                "Rollups hold the events up to an id: one that comes later would be missing.".into()
+            }
         }
     }
 
@@ -141,6 +147,7 @@ impl Error {
             Self::BadPoints { .. } | Self::SumOfPoints { .. } => {
                 "llm_usage.verify() finds the rollups that differ from the ledger.".into()
             }
+            Self::GivenId { .. } => "Leave id out; keep a number of your own in request_id.".into(),
         }
     }
 }

@@ -2,9 +2,8 @@
 
 use std::fs::{self, File};
 use std::io::Write;
-use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -13,8 +12,9 @@ use std::time::{Duration, Instant};
 
 use postgres::{Client, Config, NoTls};
 
+use crate::directory::{fresh_directory, text};
 use crate::guard::Guard;
-use crate::process::{children, command_line, is_root, is_stopped, lives, signal};
+use crate::process::{children, command_line, is_stopped, lives, signal};
 
 /// ICU sorts by language: an answer that is ordered by bytes all the same proves that it asked for that.
 const INITDB: [&str; 9] = [
@@ -31,6 +31,7 @@ const INITDB: [&str; 9] = [
 const SETTINGS: &str = "
 listen_addresses = ''
 max_connections = 60
+max_prepared_transactions = 20
 shared_buffers = 64MB
 log_min_messages = warning
 log_line_prefix = '%m [%p] '
@@ -55,6 +56,27 @@ pub struct Cluster {
 impl Cluster {
     /// A new, running server. `settings` are further lines of postgresql.conf.
     pub fn new(settings: &[&str]) -> Self {
+        let cluster = Self::without_data();
+        cluster.run("initdb", &[&["-D", &text(&cluster.data())], &INITDB[..]].concat());
+        cluster.configure(&[&[SETTINGS], settings].concat());
+        cluster.start();
+        cluster
+    }
+
+    /// A running hot standby, which streams from the primary and has its settings and these further ones.
+    pub fn standby_of(primary: &Self, settings: &[&str]) -> Self {
+        let cluster = Self::without_data();
+        // What leads to the primary is what pg_basebackup is led by.
+        let args = ["-D", &text(&cluster.data()), "-c", "fast", "-X", "stream", "-R"];
+        let host = text(&primary.socket);
+        cluster.run("pg_basebackup", &[&args[..], &["-h", &host]].concat());
+        cluster.configure(settings);
+        cluster.start();
+        cluster
+    }
+
+    /// A guarded place for a server.
+    fn without_data() -> Self {
         let bin = std::env::var_os("LLM_USAGE_PG_BIN").map(PathBuf::from).unwrap_or_else(|| {
             panic!(
                 "LLM_USAGE_PG_BIN does not name the bin directory of a PostgreSQL with llm_usage: run `make test`"
@@ -72,7 +94,7 @@ impl Cluster {
             &["-D", &text(&directory.join("data")), "-m", "immediate", "stop"],
         );
         let guard = Mutex::new(Some(Guard::new(&directory, &socket, &stop)));
-        let cluster = Self {
+        Self {
             bin,
             directory,
             socket,
@@ -80,15 +102,15 @@ impl Cluster {
             postmaster: Mutex::default(),
             template: Mutex::default(),
             databases: AtomicU32::new(0),
-        };
-        cluster.run("initdb", &[&["-D", &text(&cluster.data())], &INITDB[..]].concat());
-        let mut file =
-            File::options().append(true).open(cluster.data().join("postgresql.conf")).expect("a conf");
-        let socket = text(&cluster.socket);
-        write!(file, "{SETTINGS}unix_socket_directories = '{socket}'\n{}\n", settings.join("\n"))
-            .expect("a conf");
-        cluster.start();
-        cluster
+        }
+    }
+
+    /// Adds lines to postgresql.conf, which hold from the next start.
+    pub fn configure(&self, settings: &[&str]) {
+        let path = self.data().join("postgresql.conf");
+        let mut file = File::options().append(true).open(path).expect("a conf");
+        let socket = text(&self.socket);
+        write!(file, "unix_socket_directories = '{socket}'\n{}\n", settings.join("\n")).expect("a conf");
     }
 
     /// The server that the tests of one binary share. Commits are fast, since its data is thrown away.
@@ -260,27 +282,4 @@ pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
 /// A test that panicked has spoilt nothing that stands behind these.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn text(path: &Path) -> String {
-    path.to_str().expect("a UTF-8 path").to_owned()
-}
-
-/// A directory that was not there before, of the server's user alone.
-fn fresh_directory(parent: &Path) -> PathBuf {
-    static MADE: AtomicU32 = AtomicU32::new(0);
-    let process = std::process::id();
-    let path = loop {
-        let path = parent.join(format!("llm_usage-e2e-{process}-{}", MADE.fetch_add(1, Ordering::Relaxed)));
-        match fs::DirBuilder::new().mode(0o700).create(&path) {
-            Ok(()) => break path,
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-            Err(error) => panic!("{}: {error}", path.display()),
-        }
-    };
-    if is_root() {
-        let chown = Command::new("chown").arg("postgres").arg(&path).status().expect("chown starts");
-        assert!(chown.success(), "{} cannot be given to postgres", path.display());
-    }
-    path
 }

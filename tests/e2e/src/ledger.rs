@@ -154,7 +154,7 @@ impl<T: Copy> Edge<T> {
 /// Reads events back as they stand in the ledger; `Event::from_row` takes its rows.
 pub const READ_EVENTS: &str = "SELECT e.occurred_at, e.app_id, e.llm_id, e.model, e.prompt_tokens::bigint, e.cache_read_tokens::bigint,
     e.cache_write_tokens::bigint, e.completion_tokens::bigint, e.inference_tokens::bigint, e.cost::text, e.currency, e.rule_type, e.task_id,
-    coalesce(e.request_id, ''), e.corrects::text FROM llm_usage.usage_events e";
+    coalesce(e.request_id, ''), e.corrects::text, e.user_id, e.vendor FROM llm_usage.usage_events e";
 
 impl Event {
     /// From a row of [`READ_EVENTS`].
@@ -176,6 +176,8 @@ impl Event {
             task_id: row.get(12),
             request_id: row.get(13),
             corrects: row.get(14),
+            user_id: row.get(15),
+            vendor: row.get(16),
             ..Self::default()
         }
     }

@@ -152,7 +152,7 @@ impl Scenario {
         let with_chats = stops[stops.len() / 2];
         for (place, stop) in stops.iter().enumerate() {
             if *stop == with_chats {
-                writer::write_chats(transaction, sessions, messages);
+                writer::write_chats(transaction, sessions, messages).expect("the chats");
             }
             if maintained == Some(*stop) {
                 transaction.execute("SELECT llm_usage.maintain()", &[]).expect("maintenance");

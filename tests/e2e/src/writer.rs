@@ -17,6 +17,14 @@ const INSERT: &str = "INSERT INTO llm_usage.usage_events
   VALUES ($1, $2, $3, $4, $5, $6, $7, $8::bigint, $9::bigint, $10::bigint, $11::bigint, $12::bigint, $13::bigint, $14::bigint,
      $15::bigint, $16::bigint, $17::text::numeric, coalesce($18, $22), $19, $20, $21, (SELECT id FROM llm_usage.usage_events WHERE request_id = $23))";
 
+const INSERT_ROWS: &str = "INSERT INTO llm_usage.usage_events
+    (occurred_at, app_id, llm_id, user_id, vendor, model, prompt_tokens, cache_read_tokens, cache_write_tokens,
+     completion_tokens, reasoning_tokens, inference_tokens, cost, currency, rule_type, task_id, request_id)
+  SELECT r.occurred_at, r.app_id, r.llm_id, r.user_id, r.vendor, r.model, r.prompt_tokens, r.cache_read_tokens,
+         r.cache_write_tokens, r.completion_tokens, r.reasoning_tokens, r.inference_tokens, r.cost, coalesce(r.currency, $2),
+         r.rule_type, r.task_id, r.request_id
+    FROM jsonb_populate_recordset(NULL::llm_usage.usage_events, $1::text::jsonb) r";
+
 const COPY: &str = "COPY llm_usage.usage_events
     (occurred_at, app_id, llm_id, user_id, vendor, model, service_tier, prompt_tokens, cache_read_tokens,
      cache_write_tokens, completion_tokens, reasoning_tokens, inference_tokens, cache_write_1h_tokens,
@@ -184,6 +192,16 @@ fn record_batch(transaction: &mut Transaction, events: &[Event]) -> Result<(), E
     Ok(())
 }
 
+/// Appends events with one INSERT of many rows.
+pub fn insert_rows(
+    transaction: &mut Transaction,
+    events: &[Event],
+    default_currency: &str,
+) -> Result<(), Error> {
+    let rows = Value::Array(events.iter().map(batch_element).collect()).to_string();
+    transaction.execute(INSERT_ROWS, &[&rows, &default_currency]).map(drop)
+}
+
 /// Some keys are left out and some are null: both mean the default. Money goes as a number or as a string.
 fn batch_element(event: &Event) -> Value {
     let mut element = Map::new();
@@ -229,7 +247,11 @@ fn batch_element(event: &Event) -> Value {
 }
 
 /// Appends sessions and messages.
-pub fn write_chats(transaction: &mut Transaction, sessions: &[Session], messages: &[Message]) {
+pub fn write_chats(
+    transaction: &mut Transaction,
+    sessions: &[Session],
+    messages: &[Message],
+) -> Result<(), Error> {
     for run in sessions.chunk_by(|one, next| one.way == next.way) {
         let statement = match run[0].way {
             Way::Record | Way::Batch => {
@@ -244,11 +266,11 @@ pub fn write_chats(transaction: &mut Transaction, sessions: &[Session], messages
                 lines.field(Some(app)).field(consumer).field(Some(instant(session.started_at))).end();
             }
             let statement = "COPY llm_usage.sessions (app_id, consumer_id, started_at) FROM STDIN";
-            copy(transaction, statement, &lines).expect("sessions");
+            copy(transaction, statement, &lines)?;
             continue;
         }
         for Session { started_at, app_id, consumer_id, .. } in run {
-            transaction.execute(statement, &[app_id, consumer_id, started_at]).expect("a session");
+            transaction.execute(statement, &[app_id, consumer_id, started_at])?;
         }
     }
     for Message { way, sent_at, app_id, session_id } in messages {
@@ -258,6 +280,7 @@ pub fn write_chats(transaction: &mut Transaction, sessions: &[Session], messages
             }
             _ => "INSERT INTO llm_usage.messages (app_id, session_id, sent_at) VALUES ($1, $2, $3)",
         };
-        transaction.execute(statement, &[app_id, session_id, sent_at]).expect("a message");
+        transaction.execute(statement, &[app_id, session_id, sent_at])?;
     }
+    Ok(())
 }

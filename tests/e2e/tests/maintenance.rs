@@ -98,7 +98,8 @@ fn a_question_that_waits_for_maintenance_sees_what_was_moved() {
 
 #[test]
 fn a_statement_that_began_before_maintenance_sees_what_was_moved() {
-    for (question, place) in QUESTIONS {
+    // The reports lock the ledger when they get there; what else there is has it locked by then, and keeps maintenance out.
+    for &(question, place) in &QUESTIONS[..3] {
         let (mut maintainer, mut reader, mut observer) = sessions();
         observer.execute(INSERT, &[]).expect("it is inserted");
         observer.execute("SELECT pg_advisory_lock(1)", &[]).expect("the lock");

@@ -220,9 +220,9 @@ fn a_ledger_in_use_does_not_hold_up_the_folds() {
     let (mut client, mut reader) = (cluster.connect("postgres"), cluster.connect("postgres"));
     run(&mut client, "SET application_name = 'pg_restore'");
     install(&mut client);
-    run(&mut reader, "BEGIN; LOCK TABLE llm_usage.messages IN ACCESS SHARE MODE");
+    run(&mut reader, "BEGIN; LOCK TABLE llm_usage.usage_events IN ACCESS SHARE MODE");
     run(&mut client, "RESET application_name");
-    let refused = "llm_usage.messages is in use: its partitions could not be made";
+    let refused = "llm_usage.usage_events is in use: its partitions could not be made";
     wait_until("maintenance fails", || cluster.log().contains(refused));
     wait_for_folds(&mut client);
     assert_eq!(cluster.log().matches(refused).count(), 1, "not at once again");

@@ -91,5 +91,12 @@ INSERT INTO llm_usage.usage_events (model) VALUES ('');
 INSERT INTO llm_usage.usage_events (id, model) VALUES (5, 'm');
 \echo :LAST_ERROR_SQLSTATE
 INSERT INTO llm_usage.usage_events (model, corrects, prompt_tokens, cost) VALUES ('m', 1, -2147483648, 0);
+-- An id that the table did not give, but for one that is ahead of those it gave.
+INSERT INTO llm_usage.usage_events (id, model) OVERRIDING SYSTEM VALUE VALUES (-3, 'm');
+INSERT INTO llm_usage.usage_events (model) SELECT 'm' FROM generate_series(1, 3);
+COPY llm_usage.usage_events (id, model, app_id) FROM stdin;
+1	m	5
+\.
+INSERT INTO llm_usage.usage_events (id, model) OVERRIDING SYSTEM VALUE VALUES (1000000, 'm');
 -- None of these was recorded.
 SELECT count(*) FROM llm_usage.usage_events WHERE model IN ('m', '');

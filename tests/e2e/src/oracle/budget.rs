@@ -6,7 +6,7 @@ use bigdecimal::{BigDecimal, Zero};
 use chrono::{Datelike, Days, NaiveDate};
 use serde_json::{Value, json};
 
-use super::{amount, day_name, whole};
+use super::{amount, day_name, digits, whole};
 use crate::ledger::{Book, Budget, Edge, Event};
 
 /// What one LLM or App has spent.
@@ -25,6 +25,38 @@ pub struct Spending {
     pub total_tokens: i128,
     pub user_id: i64,
     pub user_email: Option<String>,
+}
+
+/// `budget_activity` of a day and a range of days, each row as a text.
+pub const BUDGET_ACTIVITY: &str =
+    "SELECT concat_ws('|', entity_type, entity_id, name, trim_scale(budget), currency,
+              to_char(budget_start_date, 'YYYY-MM-DD'), to_char(period_start, 'YYYY-MM-DD'),
+              to_char(period_end, 'YYYY-MM-DD'), trim_scale(spent), unpriced_requests, trim_scale(total_cost),
+              total_tokens, user_id, user_email)
+            FROM llm_usage.budget_activity($1, $2, $3) ORDER BY entity_type = 'App', entity_id";
+
+impl Spending {
+    /// As [`BUDGET_ACTIVITY`] writes it: NULL is left out.
+    pub fn text(&self) -> String {
+        let budget = self.budget.as_ref();
+        let fields = [
+            Some(self.entity_type.to_owned()),
+            Some(self.entity_id.to_string()),
+            Some(self.name.clone()),
+            budget.map(|budget| digits(&budget.amount)),
+            Some(self.currency.clone()),
+            budget.and_then(|budget| budget.start_date).map(|date| date.to_string()),
+            Some(self.period.0.to_string()),
+            Some(self.period.1.to_string()),
+            Some(digits(&self.spent)),
+            Some(self.unpriced_requests.to_string()),
+            Some(digits(&self.total_cost)),
+            Some(self.total_tokens.to_string()),
+            Some(self.user_id.to_string()),
+            self.user_email.clone(),
+        ];
+        fields.into_iter().flatten().collect::<Vec<String>>().join("|")
+    }
 }
 
 /// Whether a budget that is anchored on a day of the month starts a period on this day.

@@ -13,7 +13,9 @@ use bigdecimal::{BigDecimal, Zero};
 use chrono::{DateTime, NaiveDate, Timelike, Utc};
 use serde_json::{Number, Value};
 
-pub use budget::{Spending, budget_usage, is_period_start, period, same_but_for_usage, spending};
+pub use budget::{
+    BUDGET_ACTIVITY, Spending, budget_usage, is_period_start, period, same_but_for_usage, spending,
+};
 pub use chat::app_usage;
 pub use model::{Refusal, model_usage_statistics};
 pub use pricing::{PriceRow, Priced, Source, price};
