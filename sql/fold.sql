@@ -120,6 +120,7 @@ BEGIN
   RETURN rows;
 END $$;
 
+-- The planner takes every event for a group of its own: told not to sort, it groups them by hash; and looks all lines up at once.
 CREATE FUNCTION llm_usage.fold(patience interval DEFAULT '1 second', at_most bigint DEFAULT NULL) RETURNS bigint
   LANGUAGE plpgsql
   SET search_path = pg_catalog, pg_temp
@@ -181,15 +182,20 @@ AS $$
 BEGIN
   -- Each table in one statement, so in one snapshot: a fold between two of them does no harm.
   FOR rollup IN SELECT t.name FROM llm_usage._rollup_tables t ORDER BY t.name LOOP
-    RETURN QUERY EXECUTE format(
-      'SELECT $1, CASE WHEN d.found THEN d.row END, CASE WHEN NOT d.found THEN d.row END
-         FROM (SELECT true, f.bucket, to_jsonb(f)
-                 FROM (SELECT * FROM llm_usage.%1$I EXCEPT ALL SELECT * FROM llm_usage.%2$I()) f
-               UNION ALL
-               SELECT false, e.bucket, to_jsonb(e)
-                 FROM (SELECT * FROM llm_usage.%2$I() EXCEPT ALL SELECT * FROM llm_usage.%1$I) e) d (found, bucket, row)
-        WHERE NOT EXISTS (SELECT FROM llm_usage._dropped_months m WHERE m.month = (llm_usage._month(d.bucket) AT TIME ZONE ''UTC'')::date)',
-      rollup, rollup || '_expected') USING rollup;
+    BEGIN
+      RETURN QUERY EXECUTE format(
+        'SELECT $1, CASE WHEN d.found THEN d.row END, CASE WHEN NOT d.found THEN d.row END
+           FROM (SELECT true, f.bucket, to_jsonb(f)
+                   FROM (SELECT * FROM llm_usage.%1$I EXCEPT ALL SELECT * FROM llm_usage.%2$I()) f
+                 UNION ALL
+                 SELECT false, e.bucket, to_jsonb(e)
+                   FROM (SELECT * FROM llm_usage.%2$I() EXCEPT ALL SELECT * FROM llm_usage.%1$I) e) d (found, bucket, row)
+          WHERE NOT EXISTS (SELECT FROM llm_usage._dropped_months m WHERE m.month = (llm_usage._month(d.bucket) AT TIME ZONE ''UTC'')::date)',
+        rollup, rollup || '_expected') USING rollup;
+    EXCEPTION WHEN data_corrupted OR invalid_binary_representation THEN
+      -- What cannot be read differs, too.
+      RETURN QUERY SELECT rollup, jsonb_build_object('error', SQLERRM), NULL::jsonb;
+    END;
   END LOOP;
 END $$;
 COMMENT ON FUNCTION llm_usage.verify() IS

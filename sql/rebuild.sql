@@ -46,6 +46,8 @@ CREATE FUNCTION llm_usage.rebuild(at_most integer DEFAULT NULL) RETURNS integer
   SET search_path = pg_catalog, pg_temp
   SET work_mem = '64MB'
   SET jit = off
+  SET enable_sort = off
+  SET enable_nestloop = off
 AS $$
 DECLARE
   next_month date;

@@ -177,13 +177,18 @@ thread_local! {
 /// A number that has grown if any table of the database may have changed its definition, or was announced as changed,
 /// since it was read last.
 pub fn generation() -> u64 {
+    // SAFETY: what taking any lock does as well.
+    unsafe { pg_sys::AcceptInvalidationMessages() };
+    known_generation()
+}
+
+/// As [`generation`], but of what this session has heard of by now: an open table does not change.
+fn known_generation() -> u64 {
     if GENERATION.get() == 0 {
         GENERATION.set(1);
         // SAFETY: registered once for the life of the process.
         unsafe { pg_sys::CacheRegisterRelcacheCallback(Some(relation_changed), pg_sys::Datum::from(0)) };
     }
-    // SAFETY: what taking any lock does as well.
-    unsafe { pg_sys::AcceptInvalidationMessages() };
     GENERATION.get()
 }
 
@@ -218,29 +223,35 @@ pub fn last_drawn() -> Option<i64> {
 }
 
 /// The row that an INSERT is about to write, as its trigger sees it; columns are numbered as their names were given.
-pub struct NewRow {
+pub struct NewRow<'a> {
     places: Rc<[usize]>,
-    values: Vec<pg_sys::Datum>,
-    nulls: Vec<bool>,
+    values: &'a [pg_sys::Datum],
+    nulls: &'a [bool],
 }
 
-impl NewRow {
-    /// Takes the row apart, once.
+impl<'a> NewRow<'a> {
+    /// The row in its parts, which the server has made of it already.
     pub fn of<I: Iterator<Item = &'static str>>(
-        trigger: &PgTrigger,
+        trigger: &'a PgTrigger,
         names: impl FnOnce() -> I,
     ) -> Result<Self, ErrorReport> {
         let data = trigger.trigger_data();
-        if trigger.new().is_none() {
+        let slot = data.tg_trigslot;
+        if slot.is_null() {
             return Err(failed("the trigger is not one of a row"));
         }
-        // SAFETY: the server keeps relation and tuple while the trigger runs; the vectors have a place a column.
+        // SAFETY: the server keeps relation and slot while the trigger runs; a slot has a place for each column.
         unsafe {
-            let descriptor = (*data.tg_relation).rd_att;
-            let natts = usize::try_from((*descriptor).natts).map_err(failed)?;
-            let (mut values, mut nulls) = (vec![pg_sys::Datum::from(0); natts], vec![true; natts]);
-            pg_sys::heap_deform_tuple(data.tg_trigtuple, descriptor, values.as_mut_ptr(), nulls.as_mut_ptr());
-            Ok(Self { places: places(data.tg_relation, names)?, values, nulls })
+            let natts = (*(*data.tg_relation).rd_att).natts;
+            if i32::from((*slot).tts_nvalid) < natts {
+                pg_sys::slot_getsomeattrs_int(slot, natts);
+            }
+            let natts = usize::try_from(natts).map_err(failed)?;
+            Ok(Self {
+                places: places(data.tg_relation, names)?,
+                values: std::slice::from_raw_parts((*slot).tts_values, natts),
+                nulls: std::slice::from_raw_parts((*slot).tts_isnull, natts),
+            })
         }
     }
 
@@ -302,11 +313,11 @@ impl NewRow {
     }
 
     /// The row with other values in some columns.
-    pub fn with<'a, const N: usize>(
+    pub fn with<'t, const N: usize>(
         &self,
-        trigger: &'a PgTrigger<'a>,
+        trigger: &'t PgTrigger<'t>,
         changes: [(usize, Option<pg_sys::Datum>); N],
-    ) -> Result<PgHeapTuple<'a, AllocatedByPostgres>, ErrorReport> {
+    ) -> Result<PgHeapTuple<'t, AllocatedByPostgres>, ErrorReport> {
         let data = trigger.trigger_data();
         let mut numbers = [0; N];
         for (number, (column, _)) in numbers.iter_mut().zip(&changes) {
@@ -346,7 +357,7 @@ unsafe fn places<I: Iterator<Item = &'static str>>(
     names: impl FnOnce() -> I,
 ) -> Result<Rc<[usize]>, ErrorReport> {
     // SAFETY: the relation is open.
-    let (generation, oid) = (generation(), unsafe { (*relation).rd_id });
+    let (generation, oid) = (known_generation(), unsafe { (*relation).rd_id });
     let known = PLACES.with_borrow_mut(|(remembered, tables)| {
         if *remembered != generation {
             (*remembered, *tables) = (generation, HashMap::new());

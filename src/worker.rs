@@ -19,7 +19,8 @@ const RESTART: Duration = Duration::from_secs(5);
 /// The longest sleep: DROP DATABASE gives up on us after five seconds.
 const DOZE: Duration = Duration::from_secs(2);
 const FOLD_AGAIN: Duration = Duration::from_secs(5);
-const MAINTAIN: Duration = Duration::from_secs(60 * 60);
+/// A ledger in use is left out of a run.
+const MAINTAIN: Duration = Duration::from_secs(10 * 60);
 const MAINTAIN_AGAIN: Duration = Duration::from_secs(5 * 60);
 
 /// A fold that a crash takes back is done again, so its commit need not wait for the disk. The owner of a database may set

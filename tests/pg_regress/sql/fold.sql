@@ -49,6 +49,9 @@ SELECT day, users, users_7_days, users_30_days FROM llm_usage.active_users_by_da
 UPDATE llm_usage._by_app_day SET cost = cost + 1 WHERE app_id = 7 AND bucket = '2025-02-01Z';
 DELETE FROM llm_usage._by_model_5min WHERE bucket = '2025-01-31 21:00Z';
 SELECT rollup, found ->> 'cost' AS found, expected ->> 'cost' AS expected FROM llm_usage.verify() ORDER BY rollup, found, expected;
+UPDATE llm_usage._active_users_hour SET users = '\x' WHERE app_id = 8 AND bucket = '2025-02-01 01:00Z';
+UPDATE llm_usage._by_model_5min SET points = '\xff' WHERE bucket = '2025-02-01Z';
+SELECT * FROM llm_usage.verify() WHERE found ? 'error';
 SELECT llm_usage.rebuild(0);
 SELECT DISTINCT months_to_rebuild FROM llm_usage.status();
 SELECT llm_usage.rebuild(1);
