@@ -101,6 +101,7 @@ DECLARE
   after_id  bigint := llm_usage._folded_up_to(of_ledger);
   rows      bigint := 0;
   step_id   bigint;
+  step_rows bigint;
 BEGIN
   IF up_to_id - after_id > at_most THEN
     up_to_id := after_id + at_most;
@@ -110,8 +111,14 @@ BEGIN
   END IF;
   WHILE after_id < up_to_id LOOP
     step_id := least(up_to_id, after_id + step_size);
-    rows := rows + llm_usage._run_rollups(of_ledger, after_id, step_id);
+    step_rows := llm_usage._run_rollups(of_ledger, after_id, step_id);
+    rows := rows + step_rows;
     after_id := step_id;
+    IF step_rows = 0 AND after_id < up_to_id THEN
+      -- Someone may have set the sequence far ahead.
+      EXECUTE format('SELECT coalesce(min(id) - 1, $2) FROM llm_usage.%I WHERE id > $1 AND id <= $2', of_ledger)
+         INTO after_id USING after_id, up_to_id;
+    END IF;
   END LOOP;
   UPDATE llm_usage._fold_progress p
      SET folded_up_to = up_to_id, folded_rows = p.folded_rows + rows, last_fold_at = began_at, last_fold_rows = rows,

@@ -76,6 +76,12 @@ SELECT llm_usage.app_token_usage(7, '2025-01-31 21:00:00.000001Z');
 SELECT llm_usage.app_token_usage(7, '2025-01-31 21:00Z', '2025-02-01Z') -> 'data' -> 'total';
 SELECT llm_usage.model_usage_statistics('m', '2025-01-31 21:00:00.000001Z', '2025-02-01Z', 1) -> 'data';
 
+-- A sequence that jumps ahead.
+SELECT setval('llm_usage.usage_events_id_seq', 1000000000000);
+INSERT INTO llm_usage.usage_events (app_id, model, prompt_tokens, cost) VALUES (7, 'm', 1, 0);
+SELECT llm_usage.fold();
+SELECT folded_up_to, tail_events FROM llm_usage.status() WHERE ledger = 'usage_events';
+
 -- Errors.
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT llm_usage.fold();
