@@ -51,10 +51,11 @@ CREATE FUNCTION llm_usage.budget_activity(today date, from_day date, to_day date
       UNION ALL
       SELECT b.entity_type, b.entity_id, e.currency, e.cost, e.unpriced_requests
         FROM llm_usage._tail_events e
-        JOIN budgeted b ON b.start_date IS NOT NULL
-                       AND b.entity_id = CASE b.entity_type WHEN 'App' THEN e.app_id ELSE e.llm_id END
+       CROSS JOIN LATERAL (VALUES ('App' COLLATE "C", e.app_id), ('LLM', e.llm_id)) n (entity_type, entity_id)
+        JOIN budgeted b ON b.entity_type = n.entity_type AND b.entity_id = n.entity_id AND b.start_date IS NOT NULL
                        AND e.occurred_at >= llm_usage._first_instant(b.period_start)
                        AND e.occurred_at < llm_usage._first_instant(b.period_end)
+       WHERE EXISTS (SELECT FROM budgeted b WHERE b.start_date IS NOT NULL)
     ), asked AS MATERIALIZED (
       SELECT a.entity_type, a.entity_id, a.currency AS paid_in, a.cost, a.total_tokens
         FROM llm_usage._by_entity(llm_usage._first_instant(from_day), llm_usage._first_instant(to_day), false) a

@@ -9,8 +9,20 @@ CREATE TABLE llm_usage._by_rule_hour (
   UNIQUE NULLS NOT DISTINCT (bucket, rule_type, task_id)
 ) WITH (fillfactor = 90);
 CREATE TABLE llm_usage._by_rule_day (LIKE llm_usage._by_rule_hour INCLUDING INDEXES) WITH (fillfactor = 90);
+-- Without the tasks, of which there may be as many as events.
+CREATE TABLE llm_usage._by_rule_type_hour (
+  bucket            timestamptz NOT NULL,
+  rule_type         text COLLATE "C" NOT NULL,
+  inference_tokens  numeric NOT NULL,
+  input_tokens      numeric NOT NULL,
+  completion_tokens numeric NOT NULL,
+  PRIMARY KEY (bucket, rule_type)
+) WITH (fillfactor = 90);
+CREATE TABLE llm_usage._by_rule_type_day (LIKE llm_usage._by_rule_type_hour INCLUDING INDEXES) WITH (fillfactor = 90);
 SELECT pg_catalog.pg_extension_config_dump('llm_usage._by_rule_hour', '');
 SELECT pg_catalog.pg_extension_config_dump('llm_usage._by_rule_day', '');
+SELECT pg_catalog.pg_extension_config_dump('llm_usage._by_rule_type_hour', '');
+SELECT pg_catalog.pg_extension_config_dump('llm_usage._by_rule_type_day', '');
 
 CREATE FUNCTION llm_usage._by_rule_batch(after_id bigint, up_to_id bigint, from_time timestamptz, to_time timestamptz)
   RETURNS SETOF llm_usage._by_rule_hour
@@ -41,15 +53,35 @@ BEGIN
       inference_tokens = kept.inference_tokens + excluded.inference_tokens,
       input_tokens = kept.input_tokens + excluded.input_tokens,
       completion_tokens = kept.completion_tokens + excluded.completion_tokens
+  ), days AS (
+    INSERT INTO llm_usage._by_rule_day AS kept
+    SELECT llm_usage._day(b.bucket), sum(b.requests), b.rule_type, b.task_id, sum(b.inference_tokens), sum(b.input_tokens),
+           sum(b.completion_tokens)
+      FROM batch b
+     GROUP BY 1, b.rule_type, b.task_id
+     ORDER BY 1, b.rule_type, b.task_id
+    ON CONFLICT (bucket, rule_type, task_id) DO UPDATE SET
+      requests = kept.requests + excluded.requests,
+      inference_tokens = kept.inference_tokens + excluded.inference_tokens,
+      input_tokens = kept.input_tokens + excluded.input_tokens,
+      completion_tokens = kept.completion_tokens + excluded.completion_tokens
+  ), type_hours AS (
+    INSERT INTO llm_usage._by_rule_type_hour AS kept
+    SELECT b.bucket, b.rule_type, sum(b.inference_tokens), sum(b.input_tokens), sum(b.completion_tokens)
+      FROM batch b
+     GROUP BY 1, 2
+     ORDER BY 1, 2
+    ON CONFLICT (bucket, rule_type) DO UPDATE SET
+      inference_tokens = kept.inference_tokens + excluded.inference_tokens,
+      input_tokens = kept.input_tokens + excluded.input_tokens,
+      completion_tokens = kept.completion_tokens + excluded.completion_tokens
   )
-  INSERT INTO llm_usage._by_rule_day AS kept
-  SELECT llm_usage._day(b.bucket), sum(b.requests), b.rule_type, b.task_id, sum(b.inference_tokens), sum(b.input_tokens),
-         sum(b.completion_tokens)
+  INSERT INTO llm_usage._by_rule_type_day AS kept
+  SELECT llm_usage._day(b.bucket), b.rule_type, sum(b.inference_tokens), sum(b.input_tokens), sum(b.completion_tokens)
     FROM batch b
-   GROUP BY 1, b.rule_type, b.task_id
-   ORDER BY 1, b.rule_type, b.task_id
-  ON CONFLICT (bucket, rule_type, task_id) DO UPDATE SET
-    requests = kept.requests + excluded.requests,
+   GROUP BY 1, 2
+   ORDER BY 1, 2
+  ON CONFLICT (bucket, rule_type) DO UPDATE SET
     inference_tokens = kept.inference_tokens + excluded.inference_tokens,
     input_tokens = kept.input_tokens + excluded.input_tokens,
     completion_tokens = kept.completion_tokens + excluded.completion_tokens;
@@ -68,8 +100,23 @@ CREATE FUNCTION llm_usage._by_rule_day_expected() RETURNS SETOF llm_usage._by_ru
       FROM llm_usage._by_rule_hour h
      GROUP BY 1, h.rule_type, h.task_id;
   END;
+CREATE FUNCTION llm_usage._by_rule_type_hour_expected() RETURNS SETOF llm_usage._by_rule_type_hour
+  LANGUAGE sql STABLE
+  BEGIN ATOMIC
+    SELECT h.bucket, h.rule_type, sum(h.inference_tokens), sum(h.input_tokens), sum(h.completion_tokens)
+      FROM llm_usage._by_rule_hour h
+     GROUP BY 1, 2;
+  END;
+CREATE FUNCTION llm_usage._by_rule_type_day_expected() RETURNS SETOF llm_usage._by_rule_type_day
+  LANGUAGE sql STABLE
+  BEGIN ATOMIC
+    SELECT llm_usage._day(h.bucket), h.rule_type, sum(h.inference_tokens), sum(h.input_tokens), sum(h.completion_tokens)
+      FROM llm_usage._by_rule_type_hour h
+     GROUP BY 1, 2;
+  END;
 INSERT INTO llm_usage._rollups (ledger, name) VALUES ('usage_events', 'by_rule');
-INSERT INTO llm_usage._rollup_tables (name) VALUES ('_by_rule_hour'), ('_by_rule_day');
+INSERT INTO llm_usage._rollup_tables (name)
+  VALUES ('_by_rule_hour'), ('_by_rule_day'), ('_by_rule_type_hour'), ('_by_rule_type_day');
 
 -- Rollup, edges and tail of [from_time, to_time): the parts of the sums.
 CREATE FUNCTION llm_usage._by_rule(from_time timestamptz, to_time timestamptz)
@@ -90,6 +137,28 @@ CREATE FUNCTION llm_usage._by_rule(from_time timestamptz, to_time timestamptz)
      WHERE k.bucket >= llm_usage._last_day(from_time, to_time) AND k.bucket < llm_usage._last_hour(from_time, to_time)
     UNION ALL
     SELECT e.occurred_at, e.rule_type, e.task_id, e.requests, e.inference_tokens, e.input_tokens, e.completion_tokens
+      FROM llm_usage._loose_events(from_time, to_time) e
+     WHERE e.rule_type IS NOT NULL;
+  END;
+
+-- The same without the tasks.
+CREATE FUNCTION llm_usage._by_rule_type(from_time timestamptz, to_time timestamptz)
+  RETURNS TABLE (rule_type text, inference_tokens numeric, input_tokens numeric, completion_tokens numeric)
+  LANGUAGE sql STABLE PARALLEL SAFE
+  BEGIN ATOMIC
+    SELECT k.rule_type, k.inference_tokens, k.input_tokens, k.completion_tokens
+      FROM llm_usage._by_rule_type_day k
+     WHERE k.bucket >= llm_usage._first_day(from_time, to_time) AND k.bucket < llm_usage._last_day(from_time, to_time)
+    UNION ALL
+    SELECT k.rule_type, k.inference_tokens, k.input_tokens, k.completion_tokens
+      FROM llm_usage._by_rule_type_hour k
+     WHERE k.bucket >= llm_usage._first_hour(from_time, to_time) AND k.bucket < llm_usage._first_day(from_time, to_time)
+    UNION ALL
+    SELECT k.rule_type, k.inference_tokens, k.input_tokens, k.completion_tokens
+      FROM llm_usage._by_rule_type_hour k
+     WHERE k.bucket >= llm_usage._last_day(from_time, to_time) AND k.bucket < llm_usage._last_hour(from_time, to_time)
+    UNION ALL
+    SELECT e.rule_type, e.inference_tokens, e.input_tokens, e.completion_tokens
       FROM llm_usage._loose_events(from_time, to_time) e
      WHERE e.rule_type IS NOT NULL;
   END;

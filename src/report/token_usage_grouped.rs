@@ -62,15 +62,23 @@ fn token_usage_grouped(
     let today = micros(pgrx::datum::datetime_support::now()).div_euclid(DAY) * DAY;
     let start_time = start_time.map_or_else(|| pg::instant(today), Ok)?;
     let end_time = end_time.map_or_else(|| pg::instant(today + DAY), Ok)?;
-    let query = include_str!("token_usage_grouped.sql");
-    let args = [start_time.into(), end_time.into(), by_rule.into(), by_task.into()];
-    let groups = query::select(query, &args, |row| {
+    let shape = |row: query::Row| {
         Ok(TokenUsage {
             rule_type: row.get(1)?,
             task_id: row.get(2)?,
             count: TokenUsageCount::new(row.count(3)?, row.count(4)?, row.count(5)?),
         })
-    })?;
+    };
+    let groups = match by_task {
+        true => {
+            let args = [start_time.into(), end_time.into(), by_rule.into()];
+            query::select(include_str!("token_usage_grouped.sql"), &args, shape)?
+        }
+        false => {
+            let args = [start_time.into(), end_time.into()];
+            query::select(include_str!("token_usage_by_rule_type.sql"), &args, shape)?
+        }
+    };
     pg::json(&groups)
 }
 

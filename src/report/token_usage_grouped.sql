@@ -1,6 +1,6 @@
 WITH grouped AS (
-  SELECT CASE WHEN $3 THEN a.rule_type END AS rule_type, CASE WHEN $4 THEN a.task_id END AS task_id,
-         sum(a.inference_tokens) AS inference, sum(a.input_tokens) AS eval_prompt, sum(a.completion_tokens) AS eval_completion
+  SELECT CASE WHEN $3 THEN a.rule_type END AS rule_type, a.task_id, sum(a.inference_tokens) AS inference,
+         sum(a.input_tokens) AS eval_prompt, sum(a.completion_tokens) AS eval_completion
     FROM llm_usage._by_rule($1, $2) a
    GROUP BY 1, 2
 )
