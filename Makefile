@@ -2,7 +2,7 @@
 # make demo     install what is missing, start a private cluster, record, price, report
 # make test     the same, and run every test
 # make torture  write, fold, read and kill the server for minutes (SECONDS=600)
-# make bench    measure writes and reports
+# make bench    measure reports, the fold and writes
 # make install  into the PostgreSQL that pg_config names (PG_CONFIG=…)
 # make clean    remove what the others built
 .PHONY: help demo test torture bench install clean
