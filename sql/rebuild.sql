@@ -5,24 +5,22 @@ CREATE TABLE llm_usage._rebuild (
 );
 SELECT pg_catalog.pg_extension_config_dump('llm_usage._rebuild', '');
 
--- Every month that a ledger or a rollup has rows of, but those that only the rollups know.
+-- Every month that a ledger has rows of, but those that were dropped. What only the rollups know cannot be computed anew, and
+-- is left as it is.
 CREATE FUNCTION llm_usage._months() RETURNS SETOF date
-  LANGUAGE plpgsql
+  LANGUAGE sql STABLE
   SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  query text;
-BEGIN
-  SELECT string_agg(q.query, ' UNION ') INTO query
-    FROM (SELECT format('SELECT llm_usage._month(bucket) FROM llm_usage.%I', t.name) FROM llm_usage._rollup_tables t
-          UNION ALL
-          SELECT format('SELECT llm_usage._month(%I) FROM llm_usage.%I', l.time_column, l.ledger)
-            FROM (VALUES ('usage_events', 'occurred_at'), ('sessions', 'started_at'), ('messages', 'sent_at')) l (ledger, time_column)
-         ) q (query);
-  RETURN QUERY EXECUTE format(
-    'SELECT m.month FROM (SELECT (m AT TIME ZONE ''UTC'')::date FROM (%s) months (m)) m (month)
-      WHERE NOT EXISTS (SELECT FROM llm_usage._dropped_months d WHERE d.month = m.month) ORDER BY 1', query);
-END $$;
+  BEGIN ATOMIC
+    SELECT (m.month AT TIME ZONE 'UTC')::date
+      FROM (SELECT llm_usage._month(e.occurred_at) FROM llm_usage.usage_events e
+            UNION
+            SELECT llm_usage._month(s.started_at) FROM llm_usage.sessions s
+            UNION
+            SELECT llm_usage._month(m.sent_at) FROM llm_usage.messages m) m (month)
+    EXCEPT
+    SELECT d.month FROM llm_usage._dropped_months d
+     ORDER BY 1;
+  END;
 
 CREATE FUNCTION llm_usage._rebuild_month(of_month date) RETURNS void
   LANGUAGE plpgsql

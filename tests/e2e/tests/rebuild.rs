@@ -15,7 +15,7 @@ const TAMPER: &str = r#"DO $$
 DECLARE rollup text; ordinal bigint; columns text; sum text; BEGIN
   FOR rollup, ordinal IN SELECT name, row_number() OVER (ORDER BY name) FROM llm_usage._rollup_tables LOOP
     SELECT string_agg(quote_ident(attname), ', '),
-           min(attname) FILTER (WHERE attname IN ('requests', 'sessions', 'users')) INTO columns, sum
+           min(attname) FILTER (WHERE attname IN ('requests', 'inference_tokens', 'sessions', 'users')) INTO columns, sum
       FROM pg_attribute WHERE attrelid = ('llm_usage.' || rollup)::regclass AND attnum > 0;
     EXECUTE CASE ordinal % 3
       WHEN 0 THEN format('DELETE FROM llm_usage.%I WHERE ctid = (SELECT min(ctid) FROM llm_usage.%1$I)', rollup)
