@@ -43,6 +43,24 @@ export PGRX_PG_CONFIG_PATH=$pg_config
 tools=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/llm_usage/cargo-pgrx-$pgrx_version
 PATH=$tools/bin:$PATH
 
+# What HTTP needs beside the server.
+standin_version=3.1.0
+standin=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/llm_usage/postrust-$standin_version
+nginx=$(PATH=$PATH:/usr/sbin command -v nginx || find "$work/nginx/usr/sbin" -name nginx 2>/dev/null || true)
+clients=$work/clients
+sudo=""
+[ "$(id -u)" = 0 ] || sudo=$(command -v sudo || true)
+
+# install_python REQUIREMENTS DIRECTORY: a virtual environment with these packages, once.
+install_python() {
+  ! cmp -s "$1" "$2/requirements.txt" || return 0
+  say "installing $(grep -v '^#' "$1" | paste -sd ' ')"
+  rm -rf "$2"
+  python3 -m venv "$2"
+  "$2/bin/python" -m pip install --quiet --disable-pip-version-check -r "$1"
+  cp "$1" "$2/"
+}
+
 # start_cluster DIRECTORY [OPTIONS]: initdb once, then start; sockets only, in a directory that only this user can enter.
 start_cluster() {
   # A server that has it appends a backtrace to the DETAIL of errors.

@@ -15,7 +15,7 @@ BEGIN
           DETAIL = 'What was recorded stays readable, so that every report can be recomputed.',
           HINT = CASE
             WHEN ledger <> 'usage_events' THEN 'To remove old rows, drop their month: SELECT llm_usage.drop_month(''2025-01-01'').'
-            ELSE 'To take an event back, append a correction: INSERT the same values with negative counts and cost, and with corrects = the id of the event. To remove old events, drop their month: SELECT llm_usage.drop_month(''2025-01-01'').'
+            ELSE 'To take an event back: SELECT llm_usage.void_usage(id); to change it: llm_usage.correct_usage(). To remove old events, drop their month: SELECT llm_usage.drop_month(''2025-01-01'').'
           END;
 END $$;
 

@@ -40,6 +40,10 @@ BEGIN
   END LOOP;
   IF dropped IS NOT NULL THEN
     INSERT INTO llm_usage._dropped_months (month) VALUES (of_month) ON CONFLICT DO NOTHING;
+    -- A rebuild that is under way must not come to it any more; without a month left it is over.
+    DELETE FROM llm_usage._rebuild r
+     WHERE r.month = of_month
+        OR NOT EXISTS (SELECT FROM llm_usage._rebuild l WHERE l.month <> of_month AND NOT l.rebuilt);
   END IF;
   RETURN coalesce(dropped, 0);
 END $$;

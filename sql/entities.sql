@@ -15,6 +15,7 @@ CREATE TABLE llm_usage.apps (
   name     text,
   owner_id bigint
 );
+CREATE INDEX ON llm_usage.apps (owner_id);
 COMMENT ON TABLE llm_usage.apps IS 'Applications that make LLM requests. An app that is not registered is reported as "App 12".';
 COMMENT ON COLUMN llm_usage.apps.id IS 'The gateway''s own number, or the next free one; 0 stands for events without an app.';
 COMMENT ON COLUMN llm_usage.apps.slug IS 'A name for URLs, unique.';

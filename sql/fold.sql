@@ -28,6 +28,12 @@ DECLARE
   give_up_at timestamptz := clock_timestamp() + patience;
   pause      double precision := 0.001;
 BEGIN
+  -- First the id, then who writes: whoever begins later draws a greater one.
+  EXECUTE format('SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM llm_usage.%I', of_ledger || '_id_seq') INTO last_id;
+  -- Never written to, or still being restored: the sequence comes last, and how far it was folded has to come from the dump.
+  IF last_id = 0 THEN
+    RETURN 0;
+  END IF;
   INSERT INTO llm_usage._fold_progress (ledger) VALUES (of_ledger) ON CONFLICT DO NOTHING;
   SELECT * INTO STRICT progress FROM llm_usage._fold_progress p WHERE p.ledger = of_ledger;
   complete := progress.folded_up_to;
@@ -40,8 +46,6 @@ BEGIN
       progress.waiting_up_to := NULL;
     END IF;
   END IF;
-  -- First the id, then who writes: whoever begins later draws a greater one.
-  EXECUTE format('SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM llm_usage.%I', of_ledger || '_id_seq') INTO last_id;
   IF last_id > complete THEN
     writers := ARRAY(SELECT w.transaction FROM llm_usage._writers(of_ledger) w);
     WHILE writers <> '{}' AND clock_timestamp() < give_up_at LOOP
@@ -66,28 +70,27 @@ BEGIN
   RETURN complete;
 END $$;
 
--- Runs every rollup of a ledger over its rows between; returns how many those are, which the first of them counts.
+-- Runs every rollup of a ledger over its rows between; returns how many those are and the newest, which the first of them finds.
 CREATE FUNCTION llm_usage._run_rollups(
-    of_ledger text, after_id bigint, up_to_id bigint, from_time timestamptz DEFAULT '-infinity', to_time timestamptz DEFAULT 'infinity')
-  RETURNS bigint
+    of_ledger text, after_id bigint, up_to_id bigint, from_time timestamptz, to_time timestamptz, new_from timestamptz,
+    OUT rows bigint, OUT newest timestamptz)
   LANGUAGE plpgsql
   SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   rollup text;
-  rows   bigint;
 BEGIN
   FOR rollup IN SELECT r.name FROM llm_usage._rollups r WHERE r.ledger = of_ledger ORDER BY r.ordinal LOOP
     IF rows IS NULL THEN
-      EXECUTE format('SELECT llm_usage.%I($1, $2, $3, $4)', '_fold_' || rollup)
-         INTO rows USING after_id, up_to_id, from_time, to_time;
+      EXECUTE format('SELECT f.rows, f.newest FROM llm_usage.%I($1, $2, $3, $4, $5) f', '_fold_' || rollup)
+         INTO rows, newest USING after_id, up_to_id, from_time, to_time, new_from;
       -- Ids without rows: those of transactions that were rolled back.
       EXIT WHEN rows = 0;
     ELSE
-      EXECUTE format('SELECT llm_usage.%I($1, $2, $3, $4)', '_fold_' || rollup) USING after_id, up_to_id, from_time, to_time;
+      EXECUTE format('SELECT llm_usage.%I($1, $2, $3, $4, $5)', '_fold_' || rollup)
+        USING after_id, up_to_id, from_time, to_time, new_from;
     END IF;
   END LOOP;
-  RETURN rows;
 END $$;
 
 CREATE FUNCTION llm_usage._fold_ledger(of_ledger text, patience interval, at_most bigint) RETURNS bigint
@@ -99,9 +102,10 @@ DECLARE
   began_at  timestamptz := clock_timestamp();
   up_to_id  bigint := llm_usage._complete_up_to(of_ledger, patience);
   after_id  bigint := llm_usage._folded_up_to(of_ledger);
+  newest_at timestamptz;
   rows      bigint := 0;
   step_id   bigint;
-  step_rows bigint;
+  step      record;
 BEGIN
   IF up_to_id - after_id > at_most THEN
     up_to_id := after_id + at_most;
@@ -109,36 +113,43 @@ BEGIN
   IF up_to_id <= after_id THEN
     RETURN 0;
   END IF;
+  newest_at := (SELECT p.newest FROM llm_usage._fold_progress p WHERE p.ledger = of_ledger);
   WHILE after_id < up_to_id LOOP
     step_id := least(up_to_id, after_id + step_size);
-    step_rows := llm_usage._run_rollups(of_ledger, after_id, step_id);
-    rows := rows + step_rows;
+    SELECT * INTO step
+      FROM llm_usage._run_rollups(of_ledger, after_id, step_id, '-infinity', 'infinity',
+                                  coalesce(llm_usage._hour(newest_at) + interval '1 hour', '-infinity'));
+    rows := rows + step.rows;
+    newest_at := greatest(newest_at, step.newest);
     after_id := step_id;
-    IF step_rows = 0 AND after_id < up_to_id THEN
+    IF step.rows = 0 AND after_id < up_to_id THEN
       -- Someone may have set the sequence far ahead.
       EXECUTE format('SELECT coalesce(min(id) - 1, $2) FROM llm_usage.%I WHERE id > $1 AND id <= $2', of_ledger)
          INTO after_id USING after_id, up_to_id;
     END IF;
   END LOOP;
   UPDATE llm_usage._fold_progress p
-     SET folded_up_to = up_to_id, folded_rows = p.folded_rows + rows, last_fold_at = began_at, last_fold_rows = rows,
-         last_fold_took = clock_timestamp() - began_at
+     SET folded_up_to = up_to_id, folded_rows = p.folded_rows + rows, newest = newest_at, last_fold_at = began_at,
+         last_fold_rows = rows, last_fold_took = clock_timestamp() - began_at
    WHERE p.ledger = of_ledger;
   RETURN rows;
 END $$;
 
--- The planner takes every event for a group of its own: told not to sort, it groups them by hash; and looks all lines up at once.
+-- The planner takes every event for a group of its own: told not to sort, it groups them by hash; and looks all lines up at once. A
+-- plan for any ids would read the index of time for all of it.
 CREATE FUNCTION llm_usage.fold(patience interval DEFAULT '1 second', at_most bigint DEFAULT NULL) RETURNS bigint
   LANGUAGE plpgsql
   SET search_path = pg_catalog, pg_temp
   SET work_mem = '64MB'
   SET jit = off
+  SET plan_cache_mode = force_custom_plan
   SET enable_sort = off
   SET enable_nestloop = off
 AS $$
 DECLARE
-  ledger text;
-  rows   bigint := 0;
+  ledger   text;
+  rows     bigint := 0;
+  after_id bigint;
 BEGIN
   IF current_setting('transaction_isolation') <> 'read committed' THEN
     RAISE EXCEPTION 'fold() needs the isolation level READ COMMITTED, not %', upper(current_setting('transaction_isolation'))
@@ -155,9 +166,15 @@ BEGIN
   IF NOT llm_usage._lock_rollups(false) THEN
     RETURN NULL;
   END IF;
+  -- A dump sets sequences last: what is still being restored is left alone.
+  IF (SELECT s.is_called FROM llm_usage.usage_events_id_seq s) THEN
+    PERFORM llm_usage._sync_attrs();
+  END IF;
+  after_id := llm_usage._folded_up_to('usage_events');
   FOREACH ledger IN ARRAY ARRAY['usage_events', 'sessions', 'messages'] LOOP
     rows := rows + llm_usage._fold_ledger(ledger, coalesce(patience, '1 second'), at_most);
   END LOOP;
+  PERFORM llm_usage._raise_alerts(after_id, llm_usage._folded_up_to('usage_events'));
   RETURN rows;
 END $$;
 COMMENT ON FUNCTION llm_usage.fold(interval, bigint) IS

@@ -16,12 +16,16 @@ CREATE TABLE llm_usage.usage_events (
   cache_write_1h_tokens   integer,
   prompt_audio_tokens     integer,
   completion_audio_tokens integer,
+  unaccounted_tokens      integer,
+  requests                smallint,
   priced                  boolean,
   currency                text NOT NULL DEFAULT llm_usage._default_currency(),
   model                   text NOT NULL,
   vendor                  text,
   cost                    numeric,
+  reported_cost           numeric,
   service_tier            text,
+  quality                 text,
   rule_type               text,
   task_id                 text,
   request_id              text,
@@ -36,6 +40,7 @@ CREATE INDEX ON llm_usage.usage_events_default (app_id, occurred_at);
 -- A B-tree on time alone would make all writers wait for its last page.
 CREATE INDEX ON llm_usage.usage_events_default USING brin (occurred_at) WITH (pages_per_range = 32, autosummarize = on);
 CREATE INDEX ON llm_usage.usage_events_default (occurred_at) WHERE rule_type IS NOT NULL;
+CREATE INDEX ON llm_usage.usage_events_default (corrects) WHERE corrects IS NOT NULL;
 
 COMMENT ON TABLE llm_usage.usage_events IS
   'The ledger: one row a model request, append-only, partitioned by month (UTC). Write with INSERT, COPY or record_usage(); an event without a cost is priced as it is written. UPDATE, DELETE and TRUNCATE are refused (55000): append a correction.';
@@ -54,12 +59,16 @@ COMMENT ON COLUMN llm_usage.usage_events.user_id IS 'users.id of who made the re
 COMMENT ON COLUMN llm_usage.usage_events.cache_write_1h_tokens IS 'The part of cache_write_tokens kept for an hour, which may have a price of its own.';
 COMMENT ON COLUMN llm_usage.usage_events.prompt_audio_tokens IS 'The part of prompt_tokens that is audio, which may have a price of its own.';
 COMMENT ON COLUMN llm_usage.usage_events.completion_audio_tokens IS 'The part of completion_tokens that is audio, which may have a price of its own.';
-COMMENT ON COLUMN llm_usage.usage_events.corrects IS 'The id of the event that this one corrects. A correction may have negative counts and cost, and is no request.';
+COMMENT ON COLUMN llm_usage.usage_events.unaccounted_tokens IS 'The provider''s total minus what the token kinds add up to; NULL: they do.';
+COMMENT ON COLUMN llm_usage.usage_events.corrects IS 'The id of the event that this one corrects. A correction may have negative counts and cost, and is no request unless requests says so.';
+COMMENT ON COLUMN llm_usage.usage_events.requests IS 'How many requests the row adds. NULL: 1, in a correction 0. What takes an event back says -1, what stands in its place 1.';
 COMMENT ON COLUMN llm_usage.usage_events.priced IS 'NULL: the writer gave the cost; true: it was computed from model_prices; false: no price was known.';
 COMMENT ON COLUMN llm_usage.usage_events.currency IS 'ISO 4217 code of cost; default llm_usage.default_currency.';
 COMMENT ON COLUMN llm_usage.usage_events.model IS 'The model as the provider names it.';
 COMMENT ON COLUMN llm_usage.usage_events.vendor IS 'Who is paid, as in model_prices; NULL: the one that the model''s name means.';
 COMMENT ON COLUMN llm_usage.usage_events.cost IS 'What the request cost, in currency. NULL: no price is known, which is not the same as free.';
+COMMENT ON COLUMN llm_usage.usage_events.reported_cost IS 'What the provider itself said that the request cost, in currency; beside cost, and in no sum with it. NULL: nothing.';
+COMMENT ON COLUMN llm_usage.usage_events.quality IS 'How good the figures are. NULL: reported by the provider; partial: a part of them, of an aborted stream; estimated: not the provider''s.';
 COMMENT ON COLUMN llm_usage.usage_events.service_tier IS 'The provider''s service tier, for its price: batch, flex, priority, …; NULL: standard.';
 COMMENT ON COLUMN llm_usage.usage_events.rule_type IS 'Not NULL: the request was an evaluation by a rule of this type.';
 COMMENT ON COLUMN llm_usage.usage_events.task_id IS 'The task that an evaluation belongs to.';
@@ -107,6 +116,11 @@ SELECT pg_catalog.pg_extension_config_dump('llm_usage.sessions_default', '');
 SELECT pg_catalog.pg_extension_config_dump('llm_usage.sessions_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('llm_usage.messages_default', '');
 SELECT pg_catalog.pg_extension_config_dump('llm_usage.messages_id_seq', '');
+
+-- How many requests a row of the ledger adds: those of an unpriced row are its unpriced requests.
+CREATE FUNCTION llm_usage._requests(requests smallint, corrects bigint) RETURNS integer
+  LANGUAGE sql IMMUTABLE PARALLEL SAFE
+  RETURN CASE WHEN requests IS NOT NULL THEN requests::integer WHEN corrects IS NULL THEN 1 ELSE 0 END;
 
 -- What the reports read. maintain() moves rows from the default partition to new ones, which the planner knows at once and
 -- a snapshot taken before does not: such a reader still has to look into the default partition, where the planner would

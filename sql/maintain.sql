@@ -19,6 +19,10 @@ BEGIN
   PERFORM set_config('llm_usage._moving', 'off', true);
   EXECUTE format('ALTER TABLE llm_usage.%I ATTACH PARTITION llm_usage.%I FOR VALUES FROM (%L) TO (%L)',
                  ledger, part, from_at AT TIME ZONE 'UTC' || '+00', to_at AT TIME ZONE 'UTC' || '+00');
+  IF llm_usage._has_row_security(format('llm_usage.%I', ledger)::regclass) THEN
+    PERFORM llm_usage._set_policies(format('llm_usage.%I', part)::regclass, ledger,
+                                    (SELECT v.condition FROM llm_usage._visible_rows v WHERE v.relation = ledger));
+  END IF;
   EXECUTE format('CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON llm_usage.%I FOR EACH STATEMENT EXECUTE FUNCTION llm_usage._refuse_change()', part);
   RETURN moved;
 END $$;
@@ -80,6 +84,7 @@ BEGIN
             DETAIL = 'Partitions are made for this month and as many after it.',
             HINT = 'Use maintain(3).';
   END IF;
+  PERFORM llm_usage._forget_holds();
   -- In the order in which a report locks them: a standby repeats the locks, and waits for them with those it has.
   FOR ledger, time_column IN VALUES ('usage_events', 'occurred_at'), ('sessions', 'started_at'), ('messages', 'sent_at') LOOP
     CONTINUE WHEN NOT EXISTS (SELECT FROM llm_usage._missing_months(ledger, time_column, months_ahead));
@@ -101,6 +106,7 @@ BEGIN
       RETURN NEXT;
     END LOOP;
   END LOOP;
+  PERFORM llm_usage._drop_old_keys();
 END $$;
 COMMENT ON FUNCTION llm_usage.maintain(integer) IS
-  'Makes the monthly partitions (UTC) of this month and of months_ahead more (default 3, 0 to 120), and moves what the default partitions hold to the months it belongs to. Returns each partition made: its ledger, the first day of its month, and the rows moved. Run it daily; until it runs nothing is lost, and answers are the same before, during and after. Writers and readers wait while rows are moved. A NOTICE says when a ledger was left out, being in use: run it again. Errors: 22023 for months_ahead out of bounds; 55P03 when a transaction holds it up for seconds: run it again.';
+  'Makes the monthly partitions (UTC) of this month and of months_ahead more (default 3, 0 to 120), and moves what the default partitions hold to the months it belongs to. Returns each partition made: its ledger, the first day of its month, and the rows moved. Drops the request keys that are older than llm_usage.idempotency_window. Run it daily; until it runs nothing is lost, and answers are the same before, during and after. Writers and readers wait while rows are moved. A NOTICE says when a ledger was left out, being in use: run it again. Errors: 22023 for months_ahead out of bounds; 55P03 when a transaction holds it up for seconds: run it again.';

@@ -1,9 +1,11 @@
 -- How far each ledger is folded: the rollups hold exactly its rows with id <= folded_up_to. No row: nothing is folded yet.
--- A ledger's writers of an earlier moment, who kept the fold from going on to waiting_up_to, are kept until they have ended.
+-- None of them is later than newest. A ledger's writers of an earlier moment, who kept the fold from going on to waiting_up_to, are
+-- kept until they have ended.
 CREATE TABLE llm_usage._fold_progress (
   ledger         text PRIMARY KEY,
   folded_up_to   bigint NOT NULL DEFAULT 0,
   folded_rows    bigint NOT NULL DEFAULT 0,
+  newest         timestamptz,
   last_fold_at   timestamptz,
   last_fold_rows bigint,
   last_fold_took interval,
@@ -17,7 +19,9 @@ CREATE FUNCTION llm_usage._folded_up_to(of_ledger text) RETURNS bigint
   RETURN coalesce((SELECT p.folded_up_to FROM llm_usage._fold_progress p WHERE p.ledger = of_ledger), 0);
 
 -- The rollups, which the driver runs in this order; each registers itself. _fold_<name>(after_id, up_to_id, from_time,
--- to_time) adds the ledger's rows between to the rollup's tables; that of a ledger's first rollup returns how many rows there are.
+-- to_time, new_from) adds the ledger's rows between to the rollup's tables; that of a ledger's first rollup returns how many rows
+-- there are, and the newest instant, or the hour it is in. From new_from on, a full hour, the rollups hold nothing yet: what is
+-- inserted there need not be looked for first, which costs more than the row itself.
 CREATE TABLE llm_usage._rollups (
   ordinal integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   ledger  text NOT NULL,
@@ -49,6 +53,10 @@ BEGIN
   RETURN true;
 END $$;
 
+-- What the rollups add up with: sum(bigint) makes a numeric, which costs more than to add the few rows of a group. The tokens of a
+-- rollup's row have 64 bits: it takes a billion of the greatest events to fill them, and more would be an error, as in any bigint.
+CREATE AGGREGATE llm_usage._sum(bigint) (SFUNC = int8pl, STYPE = bigint, COMBINEFUNC = int8pl, PARALLEL = SAFE);
+
 -- Instants as the rollups cut them: any instant may be asked for, infinite ones included.
 CREATE FUNCTION llm_usage._hour(at timestamptz) RETURNS timestamptz
   LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -65,21 +73,21 @@ CREATE FUNCTION llm_usage._month(at timestamptz) RETURNS timestamptz
 CREATE VIEW llm_usage._folded_events WITH (security_invoker) AS
   SELECT e.id, e.occurred_at, e.app_id, e.llm_id, e.user_id, e.vendor COLLATE "C" AS vendor, e.model COLLATE "C" AS model,
          e.currency COLLATE "C" AS currency, e.rule_type COLLATE "C" AS rule_type, e.task_id COLLATE "C" AS task_id,
-         CASE WHEN e.corrects IS NULL THEN 1 ELSE 0 END AS requests,
-         CASE WHEN e.corrects IS NULL AND e.cost IS NULL THEN 1 ELSE 0 END AS unpriced_requests,
+         llm_usage._requests(e.requests, e.corrects) AS requests,
+         CASE WHEN e.cost IS NULL THEN llm_usage._requests(e.requests, e.corrects) ELSE 0 END AS unpriced_requests,
          e.prompt_tokens::bigint + e.cache_read_tokens + e.cache_write_tokens AS input_tokens,
          e.completion_tokens::bigint AS completion_tokens, e.inference_tokens::bigint AS inference_tokens,
-         coalesce(e.cost, 0) AS cost
+         coalesce(e.cost, 0) AS cost, e.attrs
     FROM llm_usage._usage_events e
    WHERE e.id <= (SELECT p.folded_up_to FROM llm_usage._fold_progress p WHERE p.ledger = 'usage_events');
 CREATE VIEW llm_usage._tail_events WITH (security_invoker) AS
   SELECT e.id, e.occurred_at, e.app_id, e.llm_id, e.user_id, e.vendor COLLATE "C" AS vendor, e.model COLLATE "C" AS model,
          e.currency COLLATE "C" AS currency, e.rule_type COLLATE "C" AS rule_type, e.task_id COLLATE "C" AS task_id,
-         CASE WHEN e.corrects IS NULL THEN 1 ELSE 0 END AS requests,
-         CASE WHEN e.corrects IS NULL AND e.cost IS NULL THEN 1 ELSE 0 END AS unpriced_requests,
+         llm_usage._requests(e.requests, e.corrects) AS requests,
+         CASE WHEN e.cost IS NULL THEN llm_usage._requests(e.requests, e.corrects) ELSE 0 END AS unpriced_requests,
          e.prompt_tokens::bigint + e.cache_read_tokens + e.cache_write_tokens AS input_tokens,
          e.completion_tokens::bigint AS completion_tokens, e.inference_tokens::bigint AS inference_tokens,
-         coalesce(e.cost, 0) AS cost
+         coalesce(e.cost, 0) AS cost, e.attrs
     FROM llm_usage.usage_events e
    WHERE e.id > (SELECT coalesce(max(p.folded_up_to), 0) FROM llm_usage._fold_progress p WHERE p.ledger = 'usage_events')
      AND e.id <= 9223372036854775807
@@ -105,11 +113,13 @@ CREATE VIEW llm_usage._tail_messages WITH (security_invoker) AS
      AND m.id <= 9223372036854775807
   OFFSET 0;
 
--- What of [from_time, to_time) is in no whole hour of a rollup: the edges, and the tail.
+-- What of [from_time, to_time) is in no whole hour of a rollup: the edges, and the tail. Mostly that is nothing, and to prepare for
+-- reading every partition of the ledger takes longer than to read the rollup: a report reads it by a function in PL/pgSQL, which
+-- does so only if it must. (_may_be_loose() looks with the eyes of the statement, so it finds what that would find.)
 CREATE FUNCTION llm_usage._loose_events(from_time timestamptz, to_time timestamptz)
   RETURNS TABLE (id bigint, occurred_at timestamptz, app_id bigint, llm_id bigint, user_id bigint, vendor text, model text, currency text,
                  rule_type text, task_id text, requests integer, unpriced_requests integer, input_tokens bigint,
-                 completion_tokens bigint, inference_tokens bigint, cost numeric)
+                 completion_tokens bigint, inference_tokens bigint, cost numeric, attrs jsonb)
   LANGUAGE sql STABLE PARALLEL SAFE
   BEGIN ATOMIC
     SELECT e.*

@@ -35,7 +35,7 @@ BEGIN
     EXECUTE format('DELETE FROM llm_usage.%I WHERE bucket >= $1 AND bucket < $2', name) USING from_time, to_time;
   END LOOP;
   FOREACH name IN ARRAY ARRAY['usage_events', 'sessions', 'messages'] LOOP
-    PERFORM llm_usage._run_rollups(name, 0, llm_usage._folded_up_to(name), from_time, to_time);
+    PERFORM llm_usage._run_rollups(name, 0, llm_usage._folded_up_to(name), from_time, to_time, from_time);
   END LOOP;
 END $$;
 
@@ -44,6 +44,7 @@ CREATE FUNCTION llm_usage.rebuild(at_most integer DEFAULT NULL) RETURNS integer
   SET search_path = pg_catalog, pg_temp
   SET work_mem = '64MB'
   SET jit = off
+  SET plan_cache_mode = force_custom_plan
   SET enable_sort = off
   SET enable_nestloop = off
 AS $$

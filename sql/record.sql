@@ -1,32 +1,79 @@
-CREATE TYPE llm_usage.recorded AS (id bigint, status text, cost numeric, currency text);
-COMMENT ON TYPE llm_usage.recorded IS
-  'What became of an event: its id, status (recorded), and its cost in currency, NULL where no price is known.';
-
--- Writes checked events, in their order. Everything that is recorded by a function goes through this one statement.
+-- Writes checked events; one with a request key only if the key is new. Everything that is recorded goes through this function,
+-- but a single event whose key is new. Ids are in the order of the events, keys are taken in their own order, so that sessions
+-- which record the same keys at once wait for each other and never in a circle.
 CREATE FUNCTION llm_usage._record(events jsonb)
-  RETURNS SETOF llm_usage.recorded
-  LANGUAGE sql
-  BEGIN ATOMIC
-    INSERT INTO llm_usage.usage_events
-      (occurred_at, app_id, llm_id, user_id, vendor, model, service_tier,
-       prompt_tokens, cache_read_tokens, cache_write_tokens, completion_tokens, reasoning_tokens, inference_tokens,
-       cache_write_1h_tokens, prompt_audio_tokens, completion_audio_tokens,
-       cost, currency, rule_type, task_id, request_id, attrs)
-    SELECT coalesce(e.occurred_at, now()), coalesce(e.app_id, 0), coalesce(e.llm_id, 0), e.user_id, e.vendor, e.model,
-           e.service_tier, coalesce(e.prompt_tokens, 0), coalesce(e.cache_read_tokens, 0),
-           coalesce(e.cache_write_tokens, 0), coalesce(e.completion_tokens, 0), coalesce(e.reasoning_tokens, 0),
-           coalesce(e.inference_tokens, 0), e.cache_write_1h_tokens, e.prompt_audio_tokens, e.completion_audio_tokens,
-           e.cost, coalesce(e.currency, llm_usage._default_currency()), e.rule_type, e.task_id, e.request_id, e.attrs
-      FROM ROWS FROM (jsonb_to_recordset(events) AS
-             (occurred_at timestamptz, app_id bigint, llm_id bigint, user_id bigint, vendor text, model text,
-              service_tier text, prompt_tokens bigint, cache_read_tokens bigint, cache_write_tokens bigint,
-              completion_tokens bigint, reasoning_tokens bigint, inference_tokens bigint,
-              cache_write_1h_tokens bigint, prompt_audio_tokens bigint, completion_audio_tokens bigint,
-              cost numeric, currency text, rule_type text, task_id text, request_id text, attrs jsonb))
-           WITH ORDINALITY AS e
-     ORDER BY e.ordinality
-    RETURNING usage_events.id, 'recorded', usage_events.cost, usage_events.currency;
-  END;
+  RETURNS TABLE (index bigint, id bigint, status text, cost numeric, currency text)
+  LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+  ids     bigint[] := llm_usage._draw_ids('llm_usage.usage_events'::pg_catalog.regclass,
+                                          'llm_usage.usage_events_id_seq'::pg_catalog.regclass,
+                                          pg_catalog.jsonb_array_length(events));
+  element record;
+  settled llm_usage.recorded;
+BEGIN
+  IF llm_usage._has_row_security('llm_usage.usage_events'::regclass) THEN
+    PERFORM llm_usage._refuse_app(coalesce((e ->> 'app_id')::bigint, 0)) FROM jsonb_array_elements(events) e;
+  END IF;
+  FOR element IN
+    WITH element AS MATERIALIZED (
+      SELECT e.*, ids[e.ordinality] AS id
+        FROM ROWS FROM (jsonb_to_recordset(events) AS
+               (occurred_at timestamptz, app_id bigint, llm_id bigint, user_id bigint, vendor text, model text,
+                service_tier text, prompt_tokens bigint, cache_read_tokens bigint, cache_write_tokens bigint,
+                completion_tokens bigint, reasoning_tokens bigint, inference_tokens bigint,
+                cache_write_1h_tokens bigint, prompt_audio_tokens bigint, completion_audio_tokens bigint,
+                cost numeric, currency text, rule_type text, task_id text, request_id text, attrs jsonb,
+                reported_cost numeric, quality text, unaccounted_tokens bigint, source text, billed uuid, index bigint))
+             WITH ORDINALITY AS e
+    ), key AS (
+      INSERT INTO llm_usage._request_keys AS k (app_id, event_id, billed, request_id, source, quality)
+      SELECT coalesce(e.app_id, 0), e.id, e.billed, e.request_id, coalesce(e.source, ''), e.quality
+        FROM element e
+       WHERE e.request_id IS NOT NULL
+       ORDER BY e.request_id COLLATE "C", coalesce(e.app_id, 0), coalesce(e.source, '') COLLATE "C", e.id
+      ON CONFLICT DO NOTHING
+      RETURNING k.event_id
+    ), event AS (
+      INSERT INTO llm_usage.usage_events AS n
+        (id, occurred_at, app_id, llm_id, user_id, vendor, model, service_tier,
+         prompt_tokens, cache_read_tokens, cache_write_tokens, completion_tokens, reasoning_tokens, inference_tokens,
+         cache_write_1h_tokens, prompt_audio_tokens, completion_audio_tokens,
+         cost, currency, rule_type, task_id, request_id, attrs, reported_cost, quality, unaccounted_tokens)
+      OVERRIDING SYSTEM VALUE
+      SELECT e.id, coalesce(e.occurred_at, now()), coalesce(e.app_id, 0), coalesce(e.llm_id, 0), e.user_id, e.vendor, e.model,
+             e.service_tier, coalesce(e.prompt_tokens, 0), coalesce(e.cache_read_tokens, 0),
+             coalesce(e.cache_write_tokens, 0), coalesce(e.completion_tokens, 0), coalesce(e.reasoning_tokens, 0),
+             coalesce(e.inference_tokens, 0), e.cache_write_1h_tokens, e.prompt_audio_tokens, e.completion_audio_tokens,
+             e.cost, coalesce(e.currency, llm_usage._default_currency()), e.rule_type, e.task_id, e.request_id, e.attrs,
+             e.reported_cost, e.quality, e.unaccounted_tokens
+        FROM element e
+       WHERE e.request_id IS NULL OR e.id IN (SELECT k.event_id FROM key k)
+       ORDER BY e.id
+      RETURNING n.id, n.cost, n.currency
+    )
+    SELECT e.ordinality, e.index, e.request_id, coalesce(e.app_id, 0) AS app_id, coalesce(e.source, '') AS source, e.billed,
+           e.quality, n.id, n.cost, n.currency
+      FROM element e
+      LEFT JOIN event n ON n.id = e.id
+     ORDER BY e.request_id COLLATE "C", coalesce(e.app_id, 0), coalesce(e.source, '') COLLATE "C", e.id
+  LOOP
+    index := coalesce(element.index, element.ordinality - 1);
+    settled := (element.id, 'recorded', element.cost, element.currency);
+    WHILE settled.id IS NULL LOOP
+      settled := llm_usage._settle(element.app_id, element.source, element.request_id, element.billed, element.quality,
+                                   events -> (element.ordinality - 1)::integer);
+      IF settled.id IS NULL THEN
+        SELECT r.id, r.status, r.cost, r.currency INTO settled
+          FROM llm_usage._record(jsonb_build_array(events -> (element.ordinality - 1)::integer)) r;
+      END IF;
+    END LOOP;
+    SELECT settled.id, settled.status, settled.cost, settled.currency INTO id, status, cost, currency;
+    RETURN NEXT;
+  END LOOP;
+END $$;
 
 CREATE FUNCTION llm_usage.record_usage(
     model text,
@@ -50,71 +97,88 @@ CREATE FUNCTION llm_usage.record_usage(
     service_tier text DEFAULT NULL,
     cache_write_1h_tokens bigint DEFAULT NULL,
     prompt_audio_tokens bigint DEFAULT NULL,
-    completion_audio_tokens bigint DEFAULT NULL)
+    completion_audio_tokens bigint DEFAULT NULL,
+    reported_cost numeric DEFAULT NULL,
+    quality text DEFAULT NULL,
+    unaccounted_tokens bigint DEFAULT NULL,
+    source text DEFAULT NULL)
   RETURNS llm_usage.recorded
-  LANGUAGE sql
-  BEGIN ATOMIC
-    SELECT r.id, r.status, r.cost, r.currency
-      FROM llm_usage._record(jsonb_build_array(llm_usage._checked_row('usage_events', jsonb_build_object(
-             'model', model, 'app_id', app_id, 'llm_id', llm_id, 'user_id', user_id, 'vendor', vendor,
-             'prompt_tokens', prompt_tokens, 'cache_read_tokens', cache_read_tokens,
-             'cache_write_tokens', cache_write_tokens, 'completion_tokens', completion_tokens,
-             'reasoning_tokens', reasoning_tokens, 'inference_tokens', inference_tokens,
-             'cost', cost, 'currency', currency, 'occurred_at', occurred_at AT TIME ZONE 'UTC',
-             'task_id', task_id, 'rule_type', rule_type, 'request_id', request_id, 'attrs', attrs,
-             'service_tier', service_tier, 'cache_write_1h_tokens', cache_write_1h_tokens,
-             'prompt_audio_tokens', prompt_audio_tokens,
-             'completion_audio_tokens', completion_audio_tokens)::text)::jsonb)) r;
-  END;
-COMMENT ON FUNCTION llm_usage.record_usage(text, bigint, bigint, bigint, text, bigint, bigint, bigint, bigint, bigint, bigint, numeric, text, timestamptz, text, text, text, jsonb, text, bigint, bigint, bigint) IS
-  'Records one event; the arguments are columns of usage_events, and NULL means a column''s default. Returns one row: id, status (recorded), and cost in currency: the given cost, or the one computed from model_prices, or NULL where no price is known. Errors: 22004 without a model; 22023 for a negative or absurd count, a bad cost, currency, instant or text.';
+  LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+  result llm_usage.recorded;
+  billed uuid := llm_usage._checked_charge(
+    model, vendor, service_tier, prompt_tokens, cache_read_tokens, cache_write_tokens, completion_tokens, reasoning_tokens,
+    inference_tokens, cache_write_1h_tokens, prompt_audio_tokens, completion_audio_tokens, cost, currency, app_id, llm_id,
+    user_id, occurred_at, rule_type, task_id, request_id, source,
+    CASE WHEN jsonb_typeof(attrs) <> 'object' THEN attrs::text END, reported_cost, quality, unaccounted_tokens);
+  of_app bigint := llm_usage._own_app(coalesce(app_id, 0));
+  new_id bigint := (llm_usage._draw_ids('llm_usage.usage_events'::pg_catalog.regclass,
+                                        'llm_usage.usage_events_id_seq'::pg_catalog.regclass, 1))[1];
+BEGIN
+  IF request_id IS NOT NULL THEN
+    INSERT INTO llm_usage._request_keys (app_id, event_id, billed, request_id, source, quality)
+    VALUES (of_app, new_id, billed, request_id, coalesce(source, ''), quality)
+    ON CONFLICT DO NOTHING;
+    IF NOT FOUND THEN
+      SELECT r.id, r.status, r.cost, r.currency INTO result
+        FROM llm_usage._record(jsonb_build_array(llm_usage._checked_row('usage_events', jsonb_build_object(
+               'model', model, 'app_id', app_id, 'llm_id', llm_id, 'user_id', user_id, 'vendor', vendor,
+               'prompt_tokens', prompt_tokens, 'cache_read_tokens', cache_read_tokens,
+               'cache_write_tokens', cache_write_tokens, 'completion_tokens', completion_tokens,
+               'reasoning_tokens', reasoning_tokens, 'inference_tokens', inference_tokens,
+               'cost', cost, 'currency', currency, 'occurred_at', occurred_at AT TIME ZONE 'UTC',
+               'task_id', task_id, 'rule_type', rule_type, 'request_id', request_id, 'attrs', attrs,
+               'service_tier', service_tier, 'cache_write_1h_tokens', cache_write_1h_tokens,
+               'prompt_audio_tokens', prompt_audio_tokens, 'completion_audio_tokens', completion_audio_tokens,
+               'reported_cost', reported_cost, 'quality', quality, 'unaccounted_tokens', unaccounted_tokens,
+               'source', source)::text)::jsonb)) r;
+      RETURN result;
+    END IF;
+  END IF;
+  INSERT INTO llm_usage.usage_events AS e
+    (id, occurred_at, app_id, llm_id, user_id, vendor, model, service_tier,
+     prompt_tokens, cache_read_tokens, cache_write_tokens, completion_tokens, reasoning_tokens, inference_tokens,
+     cache_write_1h_tokens, prompt_audio_tokens, completion_audio_tokens,
+     cost, currency, rule_type, task_id, request_id, attrs, reported_cost, quality, unaccounted_tokens)
+  OVERRIDING SYSTEM VALUE
+  VALUES (new_id, coalesce(occurred_at, now()), of_app, coalesce(llm_id, 0), user_id, vendor, model, service_tier,
+          coalesce(prompt_tokens, 0), coalesce(cache_read_tokens, 0), coalesce(cache_write_tokens, 0),
+          coalesce(completion_tokens, 0), coalesce(reasoning_tokens, 0), coalesce(inference_tokens, 0),
+          cache_write_1h_tokens, prompt_audio_tokens, completion_audio_tokens,
+          cost, coalesce(currency, llm_usage._default_currency()), rule_type, task_id, request_id, attrs,
+          reported_cost, quality, unaccounted_tokens)
+  RETURNING e.id, 'recorded', e.cost, e.currency INTO result;
+  RETURN result;
+END $$;
+COMMENT ON FUNCTION llm_usage.record_usage(text, bigint, bigint, bigint, text, bigint, bigint, bigint, bigint, bigint, bigint, numeric, text, timestamptz, text, text, text, jsonb, text, bigint, bigint, bigint, numeric, text, bigint, text) IS
+  'Records one event; the arguments are columns of usage_events, and NULL means a column''s default. With a request_id the call has a request key, (app_id, source, request_id), and is recorded once for it, at least for llm_usage.idempotency_window; source names who gave the request_id, and is no column. Returns one row: id of the event, status, and cost in currency: the given cost, or the one computed from model_prices, or NULL where no price is known. status: recorded; duplicate (the key is known with the same content, or a better figure: nothing was written); superseded (the key is known with a partial or estimated figure, which this one replaces as correct_usage() does); conflict (the key is known with other content: nothing was written, both are in the table conflicts); already_voided (what it would replace was voided: nothing was written). Content is what was billed: model, vendor, service_tier, all token counts, and cost and currency where they are given; not the time, which a retry may not know, nor who, nor attrs. Errors: 22004 without a model; 22023 for a negative or absurd count, a bad cost, currency, instant or text.';
+
+-- Writes what is good of a checked batch, and says what was known and what was not good.
+CREATE FUNCTION llm_usage._record_batch(checked json) RETURNS json
+  LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  RETURN (
+    SELECT json_build_object(
+             'recorded', count(*) FILTER (WHERE r.status = 'recorded'),
+             'ids', coalesce(json_agg(r.id ORDER BY r.index, r.id), '[]'::json),
+             'known', coalesce(json_agg(json_build_object('index', r.index, 'id', r.id, 'status', r.status) ORDER BY r.index, r.id)
+                                 FILTER (WHERE r.status <> 'recorded'), '[]'::json),
+             'errors', checked -> 'errors')
+      FROM llm_usage._record((checked -> 'events')::jsonb) r);
+END $$;
 
 CREATE FUNCTION llm_usage.record_usage_batch(events jsonb, all_or_nothing boolean DEFAULT false) RETURNS json
   LANGUAGE sql
   BEGIN ATOMIC
-    WITH checked AS MATERIALIZED (
-      SELECT llm_usage._checked_batch(events::text, all_or_nothing) AS batch
-    ), recorded AS MATERIALIZED (
-      SELECT r.id FROM checked c, llm_usage._record((c.batch -> 'events')::jsonb) r
-    )
-    SELECT json_build_object(
-             'recorded', (SELECT count(*) FROM recorded),
-             'ids', (SELECT coalesce(json_agg(r.id ORDER BY r.id), '[]'::json) FROM recorded r),
-             'errors', c.batch -> 'errors')
-      FROM checked c;
+    SELECT llm_usage._record_batch(llm_usage._checked_batch(events::text, all_or_nothing));
   END;
 COMMENT ON FUNCTION llm_usage.record_usage_batch(jsonb, boolean) IS
-  'Records an array of events, each an object whose keys are columns of usage_events; occurred_at is ISO 8601, UTC where it has no offset, and cost may be a string of digits. Returns {"recorded": n, "ids": […], "errors": [{"index", "reason", "detail", "hint"}…]}: ids in the order of the array, index from 0. A bad element does not keep the others out, unless all_or_nothing: then it is an error (22023, 22004) and nothing is recorded. Errors: 22004 for NULL, 22023 for anything but an array.';
-
-CREATE FUNCTION llm_usage.record_response(
-    provider text,
-    response jsonb,
-    app_id bigint DEFAULT 0,
-    llm_id bigint DEFAULT 0,
-    user_id bigint DEFAULT NULL,
-    model text DEFAULT NULL,
-    cost numeric DEFAULT NULL,
-    currency text DEFAULT NULL,
-    occurred_at timestamptz DEFAULT NULL,
-    task_id text DEFAULT NULL,
-    rule_type text DEFAULT NULL,
-    inference_tokens bigint DEFAULT NULL,
-    request_id text DEFAULT NULL,
-    attrs jsonb DEFAULT NULL)
-  RETURNS llm_usage.recorded
-  LANGUAGE sql
-  BEGIN ATOMIC
-    SELECT r.id, r.status, r.cost, r.currency
-      FROM llm_usage._record(jsonb_build_array(llm_usage._checked_row('usage_events', (
-             llm_usage._read_response(provider, response::text)::jsonb
-             || jsonb_strip_nulls(jsonb_build_object(
-                  'app_id', app_id, 'llm_id', llm_id, 'user_id', user_id, 'model', model, 'cost', cost,
-                  'currency', currency, 'occurred_at', occurred_at AT TIME ZONE 'UTC', 'task_id', task_id,
-                  'rule_type', rule_type, 'inference_tokens', inference_tokens, 'request_id', request_id))
-             || CASE WHEN attrs IS NULL THEN '{}'::jsonb ELSE jsonb_build_object('attrs', attrs) END)::text)::jsonb)) r;
-  END;
-COMMENT ON FUNCTION llm_usage.record_response(text, jsonb, bigint, bigint, bigint, text, numeric, text, timestamptz, text, text, bigint, text, jsonb) IS
-  'Records the usage that a provider''s response reports: openai and azure (chat completions, responses, completions, embeddings, transcriptions), anthropic (messages), gemini and vertex_ai (generateContent; on vertex_ai messages too). A stream is the array of its events. Token kinds come out disjoint by the rules of the provider; model, request_id and service_tier are the response''s, unless given. Returns as record_usage(). Errors: 22004 for NULL; 22023 for an unknown provider, or a response without usage, which is not a usage of zero.';
+  'Records an array of events, each an object whose keys are columns of usage_events; occurred_at is ISO 8601, UTC where it has no offset, and cost may be a string of digits. A key source is taken as well: see record_usage(). Returns {"recorded": n, "ids": […], "known": [{"index", "id", "status"}…], "errors": [{"index", "reason", "detail", "hint"}…]}: how many were recorded, the ids of all good elements in the order of the array, those whose request key was known, in the array or before, with their status (duplicate, superseded, conflict, already_voided), and those that are bad; index from 0. A bad element does not keep the others out, unless all_or_nothing: then it is an error (22023, 22004) and nothing is recorded. Errors: 22004 for NULL, 22023 for anything but an array.';
 
 CREATE FUNCTION llm_usage.record_session(
     app_id bigint DEFAULT 0, consumer_id text DEFAULT NULL, started_at timestamptz DEFAULT NULL)
@@ -122,7 +186,7 @@ CREATE FUNCTION llm_usage.record_session(
   LANGUAGE sql
   BEGIN ATOMIC
     INSERT INTO llm_usage.sessions (app_id, consumer_id, started_at)
-    SELECT coalesce(s.app_id, 0), s.consumer_id, coalesce(s.started_at, now())
+    SELECT llm_usage._own_app(coalesce(s.app_id, 0)), s.consumer_id, coalesce(s.started_at, now())
       FROM jsonb_to_record(llm_usage._checked_row('sessions', jsonb_build_object(
              'app_id', app_id, 'consumer_id', consumer_id, 'started_at', started_at AT TIME ZONE 'UTC')::text)::jsonb)
            AS s (app_id bigint, consumer_id text, started_at timestamptz)
@@ -146,7 +210,9 @@ DECLARE
   message_id bigint;
 BEGIN
   IF app IS NULL AND record_message.session_id IS NOT NULL THEN
-    SELECT s.app_id INTO app FROM llm_usage.sessions s WHERE s.id = record_message.session_id;
+    SELECT s.app_id INTO app FROM llm_usage.sessions s
+     WHERE s.id = record_message.session_id
+       AND CASE WHEN llm_usage._has_row_security('llm_usage.sessions'::regclass) THEN llm_usage._may_record(s.app_id) ELSE true END;
     IF NOT FOUND THEN
       RAISE EXCEPTION 'session % was never recorded', record_message.session_id
         USING ERRCODE = 'invalid_parameter_value',
@@ -155,7 +221,7 @@ BEGIN
     END IF;
   END IF;
   INSERT INTO llm_usage.messages (app_id, session_id, sent_at)
-  VALUES (coalesce(app, 0), record_message.session_id, coalesce((row ->> 'sent_at')::timestamptz, now()))
+  VALUES (llm_usage._own_app(coalesce(app, 0)), record_message.session_id, coalesce((row ->> 'sent_at')::timestamptz, now()))
   RETURNING id INTO message_id;
   RETURN message_id;
 END $$;

@@ -1,10 +1,11 @@
 -- An answer does not depend on the session's search_path. Compiling or planning a report would take longer than answering it:
--- its plan is made once a session, and partitions are left out when it starts.
+-- its plan is made once a session, and partitions are left out when it starts. Such a plan takes the lines of an app for few: told
+-- not to sort, it groups them by hash.
 ALTER FUNCTION llm_usage.token_usage_for_app(date, date, bigint) SET search_path = pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_generic_plan;
 ALTER FUNCTION llm_usage.budget_usage(date, date) SET search_path = pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_generic_plan;
 ALTER FUNCTION llm_usage.token_usage_grouped(timestamptz, timestamptz, text[]) SET search_path = pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_generic_plan;
 ALTER FUNCTION llm_usage.app_usage(bigint, timestamptz, timestamptz, text) SET search_path = pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_generic_plan;
-ALTER FUNCTION llm_usage.app_token_usage(bigint, timestamptz, timestamptz) SET search_path = pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_generic_plan;
+ALTER FUNCTION llm_usage.app_token_usage(bigint, timestamptz, timestamptz) SET search_path = pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_generic_plan SET enable_sort = off;
 ALTER FUNCTION llm_usage.model_usage_statistics(text, timestamptz, timestamptz, integer) SET search_path = pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_generic_plan;
 
 COMMENT ON FUNCTION llm_usage.token_usage_for_app(date, date, bigint) IS

@@ -1,8 +1,9 @@
 //! Days, budget periods, and the bounds of the whole months, days and hours in `[from_time, to_time)`, as functions of SQL:
 //! of functions the planner knows the value when a query starts, and leaves out the partitions that it leaves out.
 
-use llm_usage_core::calendar::{DAY, budget_period, day_start};
+use llm_usage_core::calendar::{DAY, day_start};
 use llm_usage_core::cut::Cut;
+use llm_usage_core::period::Period;
 use pgrx::datum::{Date, TimestampWithTimeZone};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
@@ -21,16 +22,21 @@ fn _end_instant(day: Date) -> Result<TimestampWithTimeZone, ErrorReport> {
     pg::instant(day_start(pg::days(day)) + DAY)
 }
 
+/// The days around `today` of a budget period, which is one of those that days make up.
+fn period(name: Option<&str>, anchor: Option<Date>, today: Option<Date>) -> Option<(i64, i64)> {
+    Some(Period::parse(name?)?.around(anchor.map(pg::days), pg::days(today?)))
+}
+
 /// The first day of the budget period that holds `today`.
 #[pg_extern(schema = "llm_usage", immutable, parallel_safe, requires = ["schema"])]
-fn _period_start(anchor: Option<Date>, today: Option<Date>) -> Option<Date> {
-    Some(pg::date(budget_period(anchor.map(pg::days), pg::days(today?)).0))
+fn _period_start(name: Option<&str>, anchor: Option<Date>, today: Option<Date>) -> Option<Date> {
+    Some(pg::date(period(name, anchor, today)?.0))
 }
 
 /// The first day after the budget period that holds `today`.
 #[pg_extern(schema = "llm_usage", immutable, parallel_safe, requires = ["schema"])]
-fn _period_end(anchor: Option<Date>, today: Option<Date>) -> Option<Date> {
-    Some(pg::date(budget_period(anchor.map(pg::days), pg::days(today?)).1))
+fn _period_end(name: Option<&str>, anchor: Option<Date>, today: Option<Date>) -> Option<Date> {
+    Some(pg::date(period(name, anchor, today)?.1))
 }
 
 /// One bound of a cut. pgrx takes a function for STRICT whose arguments are not spelled as options.
@@ -112,4 +118,16 @@ fn _last(
     to_time: Option<TimestampWithTimeZone>,
 ) -> Result<TimestampWithTimeZone, ErrorReport> {
     bound(from_time, to_time, |cut| cut.last)
+}
+
+/// All of these bounds at once, ascending.
+#[pg_extern(schema = "llm_usage", immutable, parallel_safe, requires = ["schema"])]
+fn _cut(
+    from_time: Option<TimestampWithTimeZone>,
+    to_time: Option<TimestampWithTimeZone>,
+) -> Result<Vec<TimestampWithTimeZone>, ErrorReport> {
+    let cut = Cut::of(from_time.map(pg::micros), to_time.map(pg::micros));
+    let Cut { first, first_hour, first_day, first_month, last_month, last_day, last_hour, last } = cut;
+    let bounds = [first, first_hour, first_day, first_month, last_month, last_day, last_hour, last];
+    bounds.into_iter().map(pg::instant).collect()
 }

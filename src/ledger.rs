@@ -1,12 +1,12 @@
 //! What the ledger does with every event that is written, by a function, INSERT or COPY: check it, and price it.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use bigdecimal::BigDecimal;
 use llm_usage_core::Error;
 use llm_usage_core::calendar::format_instant;
 use llm_usage_core::event::{EVENT_COLUMNS, Kind, event_column};
-use llm_usage_core::pricing::{Request, split_name};
+use llm_usage_core::pricing::Request;
 use pgrx::heap_tuple::PgHeapTuple;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
@@ -23,17 +23,20 @@ const MODEL: usize = event_column("model");
 const CORRECTS: usize = EVENT_COLUMNS.len();
 const PRICED: usize = EVENT_COLUMNS.len() + 1;
 const ID: usize = EVENT_COLUMNS.len() + 2;
+const REQUESTS: usize = EVENT_COLUMNS.len() + 3;
 
 /// How far apart two ids may lie that a session draws one after the other, for the second to be taken for drawn unasked.
 const NEAR: i64 = 1024;
 
 thread_local! {
     static LAST_ID: Cell<i64> = const { Cell::new(i64::MIN) };
+    /// Drawn by this session for the rows that it writes next, ascending.
+    static DRAWN: RefCell<Vec<i64>> = const { RefCell::new(Vec::new()) };
 }
 
 /// The names of the columns that the trigger looks at; their places here are the constants above.
 fn names() -> impl Iterator<Item = &'static str> {
-    EVENT_COLUMNS.iter().map(|(name, _)| *name).chain(["corrects", "priced", "id"])
+    EVENT_COLUMNS.iter().map(|(name, _)| *name).chain(["corrects", "priced", "id", "requests"])
 }
 
 /// The trigger, in its schema.
@@ -78,10 +81,12 @@ fn check_and_price<'a>(
 fn check_id(id: i64) -> Result<(), ErrorReport> {
     let gap = id.checked_sub(LAST_ID.replace(id));
     let is_near = gap.is_some_and(|gap| (1..=NEAR).contains(&gap));
-    if is_near || pg::last_drawn() == Some(id) {
+    let is_drawn = || DRAWN.with_borrow(|drawn| drawn.binary_search(&id).is_ok());
+    if is_near || is_drawn() || pg::last_drawn() == Some(id) {
         return Ok(());
     }
-    let allowed = query::select_latest(include_str!("given_id.sql"), &[id.into()], |row| row.get(1))?;
+    let query = include_str!("given_id.sql");
+    let allowed = pg::with_rights(|| query::select_latest(query, &[id.into()], |row| row.get(1)))?;
     match allowed[..] {
         [Some(true)] => Ok(()),
         _ => {
@@ -100,23 +105,31 @@ fn check(row: &NewRow) -> Result<(), Error> {
                 Kind::Cost => {
                     row.is_small_amount(column) || kind.accepts_amount(&row.decimal(column), is_correction)
                 }
-                Kind::Count | Kind::Id => kind.accepts_number(row.number(column), is_correction),
+                Kind::Count | Kind::Difference | Kind::Id | Kind::Requests => {
+                    kind.accepts_number(row.number(column), is_correction)
+                }
                 Kind::Instant => kind.accepts_number(row.instant(column), is_correction),
-                Kind::Currency | Kind::Text => kind.accepts_text(row.bytes(column)),
+                Kind::Currency | Kind::Quality | Kind::Text => kind.accepts_text(row.bytes(column)),
             };
         if !accepted {
             return Err(kind.refusal(name, shown(row, column, *kind)));
         }
+    }
+    let requests = row.number(REQUESTS);
+    if !row.is_null(REQUESTS) && !Kind::Requests.accepts_number(requests, is_correction) {
+        return Err(Kind::Requests.refusal("requests", requests.to_string()));
     }
     Ok(())
 }
 
 fn shown(row: &NewRow, column: usize, kind: Kind) -> String {
     match kind {
-        Kind::Count | Kind::Id => row.number(column).to_string(),
+        Kind::Count | Kind::Difference | Kind::Id | Kind::Requests => row.number(column).to_string(),
         Kind::Cost => row.decimal(column),
         Kind::Instant => format_instant(row.instant(column)).unwrap_or_else(|| "outside the calendar".into()),
-        Kind::Attrs | Kind::Currency | Kind::Text => row.text(column).unwrap_or_default().to_owned(),
+        Kind::Attrs | Kind::Currency | Kind::Quality | Kind::Text => {
+            row.text(column).unwrap_or_default().to_owned()
+        }
     }
 }
 
@@ -124,7 +137,7 @@ fn shown(row: &NewRow, column: usize, kind: Kind) -> String {
 fn cost(row: &NewRow) -> Result<Option<(BigDecimal, String)>, ErrorReport> {
     // Without a model the table refuses it.
     let Some(model) = row.text(MODEL) else { return Ok(None) };
-    let mut request = Request {
+    let request = Request {
         vendor: row.text(const { event_column("vendor") }),
         service_tier: row.text(const { event_column("service_tier") }),
         occurred_at: row.instant(const { event_column("occurred_at") }),
@@ -137,15 +150,20 @@ fn cost(row: &NewRow) -> Result<Option<(BigDecimal, String)>, ErrorReport> {
         prompt_audio_tokens: row.number(const { event_column("prompt_audio_tokens") }),
         completion_audio_tokens: row.number(const { event_column("completion_audio_tokens") }),
     };
-    let mut prices = prices::of_model(model)?;
-    let mut price = request.price(&prices);
-    if price.is_none()
-        && let Some((prefix, bare)) = split_name(model)
-        && request.vendor.is_none_or(|vendor| vendor == prefix)
-    {
-        request.vendor = Some(prefix);
-        prices = prices::of_model(bare)?;
-        price = request.price(&prices);
-    }
-    Ok(price.and_then(|price| Some((request.cost(&price.rates)?, price.currency.clone()))))
+    prices::cost(model, request)
+}
+
+/// Draws ids for rows of `usage_events` that are written by the next statement: a request key names its event before that
+/// is there.
+#[pg_extern(schema = "llm_usage", volatile, parallel_unsafe, requires = ["schema"])]
+fn _draw_ids(ledger: pg_sys::Oid, sequence: pg_sys::Oid, how_many: i32) -> Vec<i64> {
+    let ids = pg::draw_ids(ledger, sequence, how_many);
+    DRAWN.set(ids.clone());
+    ids
+}
+
+/// Whether a table has policies that are heeded; whoever asks, also where they bind nobody.
+#[pg_extern(schema = "llm_usage", stable, parallel_safe, requires = ["schema"])]
+fn _has_row_security(table: pg_sys::Oid) -> bool {
+    pg::has_row_security(table)
 }

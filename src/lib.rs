@@ -5,10 +5,13 @@
 use pgrx::prelude::*;
 
 mod bitmap;
+mod budget;
 mod calendar;
 mod error;
+mod http;
 mod ingest;
 mod ledger;
+mod loose;
 mod pg;
 mod points;
 mod prices;
@@ -78,33 +81,91 @@ extension_sql_file!(
         calendar::_last_month,
         calendar::_last_day,
         calendar::_last_hour,
-        calendar::_last
+        calendar::_last,
+        loose::_may_be_loose
     ]
 );
-extension_sql_file!("../sql/rollups/lines.sql", name = "lines", requires = ["progress"]);
+extension_sql_file!(
+    "../sql/tenants.sql",
+    name = "tenants",
+    requires = ["progress", ledger::_has_row_security]
+);
+extension_sql_file!("../sql/rollups/lines.sql", name = "lines", requires = ["tenants"]);
 extension_sql_file!("../sql/rollups/by_app.sql", name = "by_app", requires = ["lines"]);
-extension_sql_file!("../sql/rollups/by_entity.sql", name = "by_entity", requires = ["by_app"]);
+extension_sql_file!("../sql/rollups/of_tenant.sql", name = "of_tenant", requires = ["by_app"]);
+extension_sql_file!("../sql/rollups/by_entity.sql", name = "by_entity", requires = ["of_tenant"]);
 extension_sql_file!("../sql/rollups/by_model.sql", name = "by_model", requires = ["by_entity"]);
 extension_sql_file!("../sql/rollups/by_user.sql", name = "by_user", requires = ["by_model"]);
 extension_sql_file!("../sql/rollups/active_users.sql", name = "active_users", requires = ["by_user"]);
 extension_sql_file!("../sql/rollups/by_rule.sql", name = "by_rule", requires = ["active_users"]);
 extension_sql_file!("../sql/rollups/by_session.sql", name = "by_session", requires = ["by_rule"]);
-extension_sql_file!("../sql/fold.sql", name = "fold", requires = ["by_session"]);
+extension_sql_file!("../sql/rollups/by_attr.sql", name = "by_attr", requires = ["by_session"]);
+extension_sql_file!("../sql/fold.sql", name = "fold", requires = ["by_attr"]);
 extension_sql_file!("../sql/rebuild.sql", name = "rebuild", requires = ["fold"]);
 extension_sql_file!("../sql/drop_month.sql", name = "drop_month", requires = ["rebuild"]);
 extension_sql_file!("../sql/budgets.sql", name = "budgets", requires = ["drop_month"]);
-extension_sql_file!("../sql/views.sql", name = "views", requires = ["budgets"]);
+extension_sql_file!("../sql/exchange_rates.sql", name = "exchange_rates", requires = ["budgets"]);
+extension_sql_file!("../sql/budget_periods.sql", name = "budget_periods", requires = ["exchange_rates"]);
+extension_sql_file!("../sql/holds.sql", name = "holds", requires = ["budget_periods"]);
+extension_sql_file!(
+    "../sql/check_budget.sql",
+    name = "check_budget",
+    requires = ["holds", calendar::_cut, prices::_price, budget::_decide]
+);
+extension_sql_file!("../sql/alerts.sql", name = "alerts", requires = ["check_budget"]);
+extension_sql_file!("../sql/views.sql", name = "views", requires = ["alerts"]);
+extension_sql_file!("../sql/corrections.sql", name = "corrections", requires = ["views"]);
+extension_sql_file!("../sql/idempotency.sql", name = "idempotency", requires = ["corrections"]);
 extension_sql_file!(
     "../sql/record.sql",
     name = "record",
-    requires = ["views", ingest::_checked_row, ingest::_checked_batch, ingest::_read_response]
+    requires = [
+        "idempotency",
+        ledger::_draw_ids,
+        ingest::_checked_charge,
+        ingest::_checked_row,
+        ingest::_checked_batch
+    ]
+);
+extension_sql_file!(
+    "../sql/responses.sql",
+    name = "responses",
+    requires = ["record", ingest::_response_events, ingest::_response_batch, ingest::_span_batch]
+);
+extension_sql_file!(
+    "../sql/reserve_budget.sql",
+    name = "reserve_budget",
+    requires = ["responses", budget::_release_lock]
 );
 extension_sql_file!(
     "../sql/import_prices.sql",
     name = "import_prices",
-    requires = ["record", ingest::_read_catalog]
+    requires = ["reserve_budget", ingest::_read_catalog]
 );
-extension_sql_file!("../sql/reports.sql", name = "reports", finalize);
+extension_sql_file!("../sql/reprice.sql", name = "reprice", requires = ["import_prices", prices::_price]);
+extension_sql_file!("../sql/api_keys.sql", name = "api_keys", requires = ["reprice"]);
+extension_sql_file!(
+    "../sql/http.sql",
+    name = "http",
+    requires = ["api_keys", http::_http_arguments, http::_http_failure]
+);
+extension_sql_file!("../sql/http_writes.sql", name = "http_writes", requires = ["http"]);
+extension_sql_file!("../sql/http_views.sql", name = "http_views", requires = ["http_writes", http::_openapi]);
+extension_sql_file!(
+    "../sql/reports.sql",
+    name = "reports",
+    requires = [
+        "http_views",
+        report::app_token_usage::app_token_usage,
+        report::app_usage::app_usage,
+        report::budget_usage::budget_usage,
+        report::model_usage_statistics::model_usage_statistics,
+        report::token_usage_for_app::token_usage_for_app,
+        report::token_usage_grouped::token_usage_grouped
+    ]
+);
+extension_sql_file!("../sql/row_security.sql", name = "row_security", requires = ["reports"]);
+extension_sql_file!("../sql/privileges.sql", name = "privileges", finalize);
 
 /// Runs when the library is loaded, by the postmaster or by the first function a session calls.
 #[pg_guard]

@@ -3,6 +3,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::rc::Rc;
 
 use bigdecimal::BigDecimal;
@@ -25,6 +26,7 @@ use serde::Serialize;
 use crate::error::{failed, report};
 
 pub mod background;
+pub mod tail;
 
 /// 2000-01-01T00:00:00Z, from which PostgreSQL counts, in microseconds since 1970.
 const POSTGRES_EPOCH: i64 = 946_684_800_000_000;
@@ -142,6 +144,57 @@ pub fn is_read_committed() -> bool {
     unsafe { pg_sys::XactIsoLevel == pg_sys::XACT_READ_COMMITTED as i32 }
 }
 
+/// Whether the transaction may not write, as on a standby: then it can take no transaction id either.
+pub fn is_read_only() -> bool {
+    // SAFETY: a plain variable of this process.
+    unsafe { pg_sys::XactReadOnly }
+}
+
+/// Runs the body in a snapshot taken now, which has all that an earlier one of this session has had; the body is told so. In
+/// another isolation level, or in a transaction that may have written, it is told not to count on that.
+pub fn with_latest_snapshot<T>(body: impl FnOnce(bool) -> Result<T, ErrorReport>) -> Result<T, ErrorReport> {
+    // SAFETY: a plain variable of this process.
+    let has_id = unsafe { pg_sys::GetTopTransactionIdIfAny() } != pg_sys::InvalidTransactionId;
+    if has_id || !is_read_committed() {
+        return body(false);
+    }
+    // SAFETY: popped below, or with the transaction that an error ends.
+    unsafe { pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot()) };
+    let result = body(true);
+    // SAFETY: the one pushed above.
+    unsafe { pg_sys::PopActiveSnapshot() };
+    result
+}
+
+unsafe extern "C-unwind" {
+    /// The setting `max_prepared_transactions`.
+    static max_prepared_xacts: std::ffi::c_int;
+}
+
+/// How many transactions there can be at once, prepared ones and those of workers included.
+pub fn most_transactions() -> i64 {
+    // SAFETY: plain variables of this process.
+    let most = unsafe { [pg_sys::MaxBackends, max_prepared_xacts] };
+    most.into_iter().map(i64::from).sum()
+}
+
+/// The opposite of `pg_advisory_xact_lock(class, key)`, or of `pg_advisory_xact_lock_shared`.
+pub fn release_lock(class: i32, key: i32, is_alone: bool) {
+    let mode = if is_alone { pg_sys::ExclusiveLock } else { pg_sys::ShareLock };
+    let lock = pg_sys::LOCKTAG {
+        // SAFETY: a plain variable of this process.
+        locktag_field1: unsafe { pg_sys::MyDatabaseId }.to_u32(),
+        locktag_field2: class.cast_unsigned(),
+        locktag_field3: key.cast_unsigned(),
+        // As the server tells two keys from one.
+        locktag_field4: 2,
+        locktag_type: pg_sys::LockTagType::LOCKTAG_ADVISORY as u8,
+        locktag_lockmethodid: pg_sys::USER_LOCKMETHOD as u8,
+    };
+    // SAFETY: the tag is an advisory lock; one that is not held makes a warning.
+    unsafe { pg_sys::LockRelease(&lock, mode as std::ffi::c_int, false) };
+}
+
 /// The state of an aggregate, made when its first value comes. It lives in the aggregate's memory context and is dropped
 /// with it, after an error too. All functions of an aggregate must agree on `T`.
 pub fn state_mut<T: Default>(
@@ -205,18 +258,53 @@ pub fn announce_change(trigger: &PgTrigger) -> Result<(), ErrorReport> {
     Ok(())
 }
 
+/// Ids of a ledger's rows that are about to be written: as its INSERT does, first the lock, which the fold waits for, and
+/// then the ids.
+pub fn draw_ids(ledger: pg_sys::Oid, sequence: pg_sys::Oid, count: i32) -> Vec<i64> {
+    // SAFETY: a relation, or the server raises an error.
+    unsafe { pg_sys::LockRelationOid(ledger, pg_sys::RowExclusiveLock as i32) };
+    with_rights(|| {
+        // SAFETY: the argument is what the function takes.
+        let next = || unsafe { pgrx::direct_function_call(pg_sys::nextval_oid, &[sequence.into_datum()]) };
+        (0..count).map_while(|_| next()).collect()
+    })
+}
+
 /// The number that this session has drawn last from any sequence.
 pub fn last_drawn() -> Option<i64> {
+    with_rights(|| {
+        // SAFETY: the function takes no argument.
+        PgTryBuilder::new(|| unsafe { pgrx::direct_function_call::<i64>(pg_sys::lastval, &[]) })
+            // None was drawn yet.
+            .catch_when(PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, |_| None)
+            .execute()
+    })
+}
+
+/// Whether row security is enabled for a table.
+pub fn has_row_security(table: pg_sys::Oid) -> bool {
+    // SAFETY: the server's own entry of a table, held while it is read.
+    unsafe {
+        let relation = pg_sys::RelationIdGetRelation(table);
+        if relation.is_null() {
+            return false;
+        }
+        let enabled = (*(*relation).rd_rel).relrowsecurity;
+        pg_sys::RelationClose(relation);
+        enabled
+    }
+}
+
+/// Runs what needs rights that who may insert need not have: at a sequence, or to read prices. Nothing of a caller's is run by it.
+pub fn with_rights<T>(run: impl FnOnce() -> T + UnwindSafe + RefUnwindSafe) -> T {
     let (mut user, mut context) = (pg_sys::InvalidOid, 0);
-    // SAFETY: plain variables of this process. Who may insert may not be allowed to look at the sequence.
+    // SAFETY: plain variables of this process.
     unsafe {
         pg_sys::GetUserIdAndSecContext(&mut user, &mut context);
         let owner = pg_sys::Oid::from_u32(pg_sys::BOOTSTRAP_SUPERUSERID);
         pg_sys::SetUserIdAndSecContext(owner, context | pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32);
     }
-    PgTryBuilder::new(|| unsafe { pgrx::direct_function_call::<i64>(pg_sys::lastval, &[]) })
-        // None was drawn yet.
-        .catch_when(PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, |_| None)
+    PgTryBuilder::new(run)
         // SAFETY: what it was before.
         .finally(|| unsafe { pg_sys::SetUserIdAndSecContext(user, context) })
         .execute()

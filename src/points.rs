@@ -13,7 +13,7 @@ fn _points_add(
     state: Internal,
     occurred_at: Option<TimestampWithTimeZone>,
     bucket: Option<TimestampWithTimeZone>,
-    is_request: Option<bool>,
+    requests: Option<i32>,
     input_tokens: Option<i64>,
     completion_tokens: Option<i64>,
     fcinfo: pg_sys::FunctionCallInfo,
@@ -22,7 +22,7 @@ fn _points_add(
         at: error::required("occurred_at", occurred_at)?
             .into_inner()
             .saturating_sub(error::required("bucket", bucket)?.into_inner()),
-        is_request: error::required("is_request", is_request)?,
+        requests: error::required("requests", requests)?,
         input_tokens: error::required("input_tokens", input_tokens)?,
         completion_tokens: error::required("completion_tokens", completion_tokens)?,
     };

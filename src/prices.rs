@@ -4,7 +4,9 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use llm_usage_core::pricing::{Price, Rates, Source};
+use bigdecimal::BigDecimal;
+use llm_usage_core::pricing::{Price, Rates, Request, Source, split_name};
+use pgrx::datum::TimestampWithTimeZone;
 use pgrx::heap_tuple::PgHeapTuple;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
@@ -28,6 +30,60 @@ struct Remembered {
 
 thread_local! {
     static REMEMBERED: RefCell<Remembered> = RefCell::default();
+}
+
+/// Cost and currency of a request, `None` where no price is known.
+pub fn cost<'a>(
+    model: &'a str,
+    mut request: Request<'a>,
+) -> Result<Option<(BigDecimal, String)>, ErrorReport> {
+    let mut prices = of_model(model)?;
+    let mut price = request.price(&prices);
+    if price.is_none()
+        && let Some((prefix, bare)) = split_name(model)
+        && request.vendor.is_none_or(|vendor| vendor == prefix)
+    {
+        request.vendor = Some(prefix);
+        prices = of_model(bare)?;
+        price = request.price(&prices);
+    }
+    Ok(price.and_then(|price| Some((request.cost(&price.rates)?, price.currency.clone()))))
+}
+
+/// What an event with these values costs at the prices of now, for those that were recorded at others; no row where no
+/// price is known.
+#[pg_extern(schema = "llm_usage", volatile, parallel_unsafe, requires = ["schema"])]
+#[expect(clippy::too_many_arguments, reason = "they are the columns of an event")]
+fn _price(
+    model: &str,
+    vendor: Option<&str>,
+    service_tier: Option<&str>,
+    occurred_at: Option<TimestampWithTimeZone>,
+    prompt_tokens: Option<i64>,
+    cache_read_tokens: Option<i64>,
+    cache_write_tokens: Option<i64>,
+    completion_tokens: Option<i64>,
+    reasoning_tokens: Option<i64>,
+    cache_write_1h_tokens: Option<i64>,
+    prompt_audio_tokens: Option<i64>,
+    completion_audio_tokens: Option<i64>,
+) -> Result<TableIterator<'static, (name!(cost, AnyNumeric), name!(currency, String))>, ErrorReport> {
+    let request = Request {
+        vendor,
+        service_tier,
+        occurred_at: pg::micros(error::required("occurred_at", occurred_at)?),
+        prompt_tokens: prompt_tokens.unwrap_or(0),
+        cache_read_tokens: cache_read_tokens.unwrap_or(0),
+        cache_write_tokens: cache_write_tokens.unwrap_or(0),
+        completion_tokens: completion_tokens.unwrap_or(0),
+        reasoning_tokens: reasoning_tokens.unwrap_or(0),
+        cache_write_1h_tokens: cache_write_1h_tokens.unwrap_or(0),
+        prompt_audio_tokens: prompt_audio_tokens.unwrap_or(0),
+        completion_audio_tokens: completion_audio_tokens.unwrap_or(0),
+    };
+    let priced = cost(model, request)?;
+    let row = priced.map(|(cost, currency)| Ok((pg::numeric(&cost)?, currency))).transpose()?;
+    Ok(TableIterator::new(row))
 }
 
 /// The price rows of a model, remembered until `model_prices` changes.
@@ -55,19 +111,25 @@ pub fn of_model(model: &str) -> Result<Prices, ErrorReport> {
 }
 
 fn fetch(model: &str) -> Result<Prices, ErrorReport> {
-    let rows = query::select_latest(include_str!("prices.sql"), &[model.into()], |row| {
-        Ok(Price {
-            vendor: row.text(1)?,
-            currency: row.text(2)?,
-            service_tier: row.text(3)?,
-            source: Source::parse(&row.text(4)?),
-            is_default: row.get(5)?.unwrap_or_default(),
-            above_tokens: row.get(6)?.unwrap_or_default(),
-            valid_from: row.instant(7)?,
-            rates: rates(&row)?,
-        })
+    let (query, args) = (include_str!("prices.sql"), [model.into()]);
+    let rows = pg::with_rights(|| match pg::is_read_only() {
+        true => query::select(query, &args, |row| price(&row)),
+        false => query::select_latest(query, &args, |row| price(&row)),
     })?;
     Ok(rows.into())
+}
+
+fn price(row: &Row) -> Result<Price, ErrorReport> {
+    Ok(Price {
+        vendor: row.text(1)?,
+        currency: row.text(2)?,
+        service_tier: row.text(3)?,
+        source: Source::parse(&row.text(4)?),
+        is_default: row.get(5)?.unwrap_or_default(),
+        above_tokens: row.get(6)?.unwrap_or_default(),
+        valid_from: row.instant(7)?,
+        rates: rates(row)?,
+    })
 }
 
 fn rates(row: &Row) -> Result<Rates, ErrorReport> {

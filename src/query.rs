@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 
 use bigdecimal::BigDecimal;
+use llm_usage_core::calendar::format_day;
 use llm_usage_core::money::Exact;
 use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys::panic::ErrorReport;
@@ -11,7 +12,7 @@ use pgrx::prelude::*;
 use pgrx::spi::{OwnedPreparedStatement, SpiClient, SpiHeapTupleData, SpiTupleTable};
 
 use crate::error::failed;
-use crate::pg::micros;
+use crate::pg::{days, micros};
 
 /// A row of a query's answer.
 pub struct Row<'a>(SpiHeapTupleData<'a>);
@@ -27,9 +28,20 @@ impl Row<'_> {
         self.get(column)?.ok_or_else(|| failed("unexpected NULL"))
     }
 
+    /// A `bigint` that is never NULL.
+    pub fn id(&self, column: usize) -> Result<i64, ErrorReport> {
+        self.get(column)?.ok_or_else(|| failed("unexpected NULL"))
+    }
+
     /// An instant that is never NULL, in microseconds since 1970.
     pub fn instant(&self, column: usize) -> Result<i64, ErrorReport> {
         self.get(column)?.map(micros).ok_or_else(|| failed("unexpected NULL"))
+    }
+
+    /// A day that is never NULL, as `YYYY-MM-DD`.
+    pub fn day(&self, column: usize) -> Result<String, ErrorReport> {
+        let day = self.get(column)?.map(days).and_then(format_day);
+        day.ok_or_else(|| failed("not a day"))
     }
 
     /// A `numeric` sent as text, NULL for none.

@@ -9,6 +9,7 @@ use crate::pg::background::is_preloading;
 
 static DEFAULT_CURRENCY: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c"USD"));
 static FOLD_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(1000);
+static IDEMPOTENCY_WINDOW: GucSetting<i32> = GucSetting::<i32>::new(7 * 24 * 60 * 60);
 static DATABASES: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c"postgres"));
 
 /// Defines every setting, but what only a preloaded library may have.
@@ -30,6 +31,16 @@ pub fn define() {
         60 * 60 * 1000,
         GucContext::Sighup,
         GucFlags::UNIT_MS,
+    );
+    GucRegistry::define_int_guc(
+        c"llm_usage.idempotency_window",
+        c"How long a request key is known at least.",
+        c"Older ones are dropped by maintain().",
+        &IDEMPOTENCY_WINDOW,
+        60,
+        i32::MAX,
+        GucContext::Sighup,
+        GucFlags::UNIT_S,
     );
     if is_preloading() {
         GucRegistry::define_string_guc(

@@ -14,12 +14,14 @@ $1 == "report" { ms[$2, $3] = $4; p99[$2, $3] = $5 }
 $1 == "peers" { peers = $2 }
 $1 == "fold" { folds[++fold] = $2; fold_rows[fold] = $3; fold_ms[fold] = $4 }
 $1 == "size" { sizes[++size] = $2; bytes[size] = $3 }
+$1 == "check" { checks[++check] = $2; check_ms[check] = $3; check_p99[check] = $4 }
+$1 == "reserve" { if (!($2 in reserved)) reserves[++reserve] = $2; reserved[$2] = 1; rate[$2, $3] = $4 }
 $1 == "copy" { copied[++copy] = $2; copied_plain[copy] = $3; copy_times[copy] = $3 / $2 }
 $1 == "write" {
   n = ++writes[$2, $3, $4]
   written[$2, $3, $4, n] = $5
   times[$2, $3, $4, n] = $6 / $5
-  base = $4 == "counters_one_app" ? "plain_one_app" : "plain"
+  base = $4 == "counters_one_app" ? "plain_one_app" : $4 == "keyed" ? "plain_key" : "plain"
   written[$2, $3, base, ++writes[$2, $3, base]] = $6
   any_writes = 1
 }
@@ -62,6 +64,8 @@ function write_table() {
   write_line("usage_events, checked and priced", "priced")
   write_line("usage_events, cost given, a fold each second", "folded")
   write_line("plain table, a statement trigger counts", "counters")
+  write_line("plain table, with a request_id", "plain_key")
+  write_line("record_usage, record_usage_batch, with a key", "keyed")
   write_line("plain table, all rows of one app", "plain_one_app")
   write_line("the same, a statement trigger counts", "counters_one_app")
 }
@@ -74,6 +78,12 @@ END {
     printf "%-50s %10s %6.2f\n", "COPY, usage_events, cost given", thousands(median(copied, copy)), median(copy_times, copy)
   }
   if (any_writes || copy) print ""
+  if (check) printf "%-50s %8s %8s\n", "check_budget of 10,000 budgets, ms", "median", "p99"
+  for (i = 1; i <= check; i++) printf "%-50s %8.2f %8.2f\n", "  " checks[i], check_ms[i], check_p99[i]
+  if (reserve) printf "%-50s %8s %8s\n", "reserve_budget and settle_budget a second, " clients " clients", "async", "sync"
+  for (i = 1; i <= reserve; i++)
+    printf "%-50s %8s %8s\n", "  " reserves[i], thousands(rate[reserves[i], "off"]), thousands(rate[reserves[i], "on"])
+  if (check || reserve) print ""
   for (i = 1; i <= fold; i++) printf "%-50s %10s rows a second, one core\n", folds[i], thousands(fold_rows[i] / fold_ms[i] * 1000)
   for (i = 1; i <= size; i++) printf "%-50s %10s bytes an event\n", sizes[i], bytes[i]
 }

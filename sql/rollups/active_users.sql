@@ -16,8 +16,8 @@ CREATE FUNCTION llm_usage._active_users_batch(after_id bigint, up_to_id bigint, 
     WITH app AS MATERIALIZED (
       SELECT e.app_id, llm_usage._hour(e.occurred_at) AS bucket, llm_usage._bitmap_agg(e.user_id) AS users
         FROM llm_usage.usage_events e
-     WHERE e.id > after_id AND e.id <= up_to_id AND e.occurred_at >= from_time AND e.occurred_at < to_time
-         AND e.user_id IS NOT NULL AND e.corrects IS NULL
+       WHERE e.id > after_id AND e.id <= up_to_id AND e.occurred_at >= from_time AND e.occurred_at < to_time
+         AND e.user_id IS NOT NULL AND llm_usage._requests(e.requests, e.corrects) > 0
        GROUP BY 1, 2
     )
     SELECT a.app_id, a.bucket, a.users FROM app a
@@ -25,7 +25,8 @@ CREATE FUNCTION llm_usage._active_users_batch(after_id bigint, up_to_id bigint, 
     SELECT NULL, a.bucket, llm_usage._bitmap_or_agg(a.users) FROM app a GROUP BY a.bucket;
   END;
 
-CREATE FUNCTION llm_usage._fold_active_users(after_id bigint, up_to_id bigint, from_time timestamptz, to_time timestamptz)
+CREATE FUNCTION llm_usage._fold_active_users(
+    after_id bigint, up_to_id bigint, from_time timestamptz, to_time timestamptz, new_from timestamptz)
   RETURNS void
   LANGUAGE plpgsql
   SET search_path = pg_catalog, pg_temp
@@ -33,9 +34,12 @@ AS $$
 BEGIN
   WITH batch AS MATERIALIZED (
     SELECT * FROM llm_usage._active_users_batch(after_id, up_to_id, from_time, to_time)
+  ), new_hours AS (
+    INSERT INTO llm_usage._active_users_hour
+    SELECT * FROM batch WHERE bucket >= new_from ORDER BY app_id, bucket
   ), hours AS (
     INSERT INTO llm_usage._active_users_hour AS kept
-    SELECT * FROM batch ORDER BY app_id, bucket
+    SELECT * FROM batch WHERE bucket < new_from ORDER BY app_id, bucket
     ON CONFLICT (app_id, bucket) DO UPDATE SET users = llm_usage._bitmap_or(kept.users, excluded.users)
   )
   INSERT INTO llm_usage._active_users_day AS kept
@@ -61,6 +65,33 @@ CREATE FUNCTION llm_usage._active_users_day_expected() RETURNS SETOF llm_usage._
 INSERT INTO llm_usage._rollups (ledger, name) VALUES ('usage_events', 'active_users');
 INSERT INTO llm_usage._rollup_tables (name) VALUES ('_active_users_hour'), ('_active_users_day');
 
+-- All apps by themselves, of which policies leave a tenant its own.
+CREATE FUNCTION llm_usage._active_users_of_apps(from_time timestamptz, to_time timestamptz)
+  RETURNS TABLE (bucket timestamptz, users bytea)
+  LANGUAGE sql STABLE PARALLEL SAFE
+  BEGIN ATOMIC
+    SELECT k.bucket, k.users
+      FROM llm_usage._active_users_day k
+     WHERE k.bucket >= llm_usage._first_day(from_time, to_time) AND k.bucket < llm_usage._last_day(from_time, to_time)
+    UNION ALL
+    SELECT k.bucket, k.users
+      FROM llm_usage._active_users_hour k
+     WHERE k.bucket >= llm_usage._first_hour(from_time, to_time) AND k.bucket < llm_usage._first_day(from_time, to_time)
+    UNION ALL
+    SELECT k.bucket, k.users
+      FROM llm_usage._active_users_hour k
+     WHERE k.bucket >= llm_usage._last_day(from_time, to_time) AND k.bucket < llm_usage._last_hour(from_time, to_time);
+  END;
+CREATE FUNCTION llm_usage._tenant_active_users(for_app bigint, from_time timestamptz, to_time timestamptz)
+  RETURNS TABLE (bucket timestamptz, users bytea)
+  LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 1
+AS $$
+BEGIN
+  IF for_app IS NULL AND llm_usage._is_tenant() THEN
+    RETURN QUERY SELECT * FROM llm_usage._active_users_of_apps(from_time, to_time);
+  END IF;
+END $$;
+
 -- Rollup, edges and tail of [from_time, to_time) as bitmaps, for one app or with NULL for all.
 CREATE FUNCTION llm_usage._active_users(for_app bigint, from_time timestamptz, to_time timestamptz)
   RETURNS TABLE (bucket timestamptz, users bytea)
@@ -81,6 +112,8 @@ CREATE FUNCTION llm_usage._active_users(for_app bigint, from_time timestamptz, t
      WHERE k.bucket >= llm_usage._last_day(from_time, to_time) AND k.bucket < llm_usage._last_hour(from_time, to_time)
        AND (k.app_id = for_app OR k.app_id IS NULL AND for_app IS NULL)
     UNION ALL
+    SELECT t.bucket, t.users FROM llm_usage._tenant_active_users(for_app, from_time, to_time) t
+    UNION ALL
     SELECT llm_usage._day(e.occurred_at), llm_usage._bitmap_agg(e.user_id)
       FROM llm_usage._loose_events(from_time, to_time) e
      WHERE e.requests > 0 AND e.user_id IS NOT NULL AND (e.app_id = for_app OR for_app IS NULL)
@@ -96,7 +129,7 @@ CREATE FUNCTION llm_usage.active_users(
       FROM llm_usage._active_users(for_app, from_time, to_time) a;
   END;
 COMMENT ON FUNCTION llm_usage.active_users(timestamptz, timestamptz, bigint) IS
-  'How many different users made a request in [from_time, to_time), of one app or with NULL of any; NULL: no bound. Exact over any range. Requests without a user_id count nobody.';
+  'How many different users made a request in [from_time, to_time), of one app or with NULL of any; NULL: no bound. Exact over any range. Requests without a user_id count nobody; who made one that was taken back later made it all the same.';
 
 CREATE VIEW llm_usage.active_users_by_day WITH (security_invoker) AS
   WITH day AS MATERIALIZED (

@@ -4,9 +4,9 @@ CREATE TABLE llm_usage._by_model_5min (
   bucket            timestamptz NOT NULL,
   requests          bigint NOT NULL,
   unpriced_requests bigint NOT NULL,
+  input_tokens      bigint NOT NULL,
+  completion_tokens bigint NOT NULL,
   line              integer NOT NULL,
-  input_tokens      numeric NOT NULL,
-  completion_tokens numeric NOT NULL,
   cost              numeric NOT NULL,
   points            bytea NOT NULL,
   PRIMARY KEY (line, bucket)
@@ -16,9 +16,9 @@ CREATE TABLE llm_usage._by_model_hour (
   bucket            timestamptz NOT NULL,
   requests          bigint NOT NULL,
   unpriced_requests bigint NOT NULL,
+  input_tokens      bigint NOT NULL,
+  completion_tokens bigint NOT NULL,
   line              integer NOT NULL,
-  input_tokens      numeric NOT NULL,
-  completion_tokens numeric NOT NULL,
   cost              numeric NOT NULL,
   PRIMARY KEY (line, bucket)
 ) WITH (fillfactor = 90);
@@ -35,26 +35,28 @@ CREATE FUNCTION llm_usage._by_model_batch(after_id bigint, up_to_id bigint, from
   RETURNS SETOF llm_usage._by_model_5min
   LANGUAGE sql STABLE
   BEGIN ATOMIC
-    SELECT b.bucket, b.requests, b.unpriced_requests, l.number, b.input_tokens, b.completion_tokens, b.cost, b.points
+    SELECT b.bucket, b.requests, b.unpriced_requests, b.input_tokens, b.completion_tokens, l.number, b.cost, b.points
       FROM (SELECT e.bucket, e.llm_id, e.model, e.vendor, e.currency,
-                   count(*) FILTER (WHERE e.corrects IS NULL) AS requests,
-                   count(*) FILTER (WHERE e.corrects IS NULL AND e.cost IS NULL) AS unpriced_requests,
-                   sum(e.input_tokens) AS input_tokens, sum(e.completion_tokens)::numeric AS completion_tokens,
+                   sum(e.requests) AS requests,
+                   coalesce(sum(e.requests) FILTER (WHERE e.cost IS NULL), 0) AS unpriced_requests,
+                   llm_usage._sum(e.input_tokens) AS input_tokens, sum(e.completion_tokens) AS completion_tokens,
                    coalesce(sum(e.cost), 0) AS cost,
-                   llm_usage._points_agg(e.occurred_at, e.bucket, e.corrects IS NULL, e.input_tokens, e.completion_tokens)
+                   llm_usage._points_agg(e.occurred_at, e.bucket, e.requests, e.input_tokens, e.completion_tokens)
                      AS points
               FROM (SELECT e.occurred_at, llm_usage._5min(e.occurred_at) AS bucket, e.llm_id, e.model COLLATE "C" AS model,
-                           e.vendor COLLATE "C" AS vendor, e.currency COLLATE "C" AS currency, e.corrects, e.cost,
+                           e.vendor COLLATE "C" AS vendor, e.currency COLLATE "C" AS currency, e.cost,
+                           llm_usage._requests(e.requests, e.corrects) AS requests,
                            e.prompt_tokens::bigint + e.cache_read_tokens + e.cache_write_tokens AS input_tokens,
                            e.completion_tokens
                       FROM llm_usage.usage_events e
                      WHERE e.id > after_id AND e.id <= up_to_id AND e.occurred_at >= from_time AND e.occurred_at < to_time) e
              GROUP BY 1, 2, 3, 4, 5) b
-      JOIN llm_usage._lines l ON l.model = b.model AND l.vendor IS NOT DISTINCT FROM b.vendor
-                             AND l.llm_id = b.llm_id AND l.currency = b.currency;
+      LEFT JOIN llm_usage._lines l ON l.model = b.model AND l.vendor IS NOT DISTINCT FROM b.vendor
+                                  AND l.llm_id = b.llm_id AND l.currency = b.currency;
   END;
 
-CREATE FUNCTION llm_usage._fold_by_model(after_id bigint, up_to_id bigint, from_time timestamptz, to_time timestamptz)
+CREATE FUNCTION llm_usage._fold_by_model(
+    after_id bigint, up_to_id bigint, from_time timestamptz, to_time timestamptz, new_from timestamptz)
   RETURNS void
   LANGUAGE plpgsql
   SET search_path = pg_catalog, pg_temp
@@ -63,13 +65,17 @@ BEGIN
   WITH batch AS MATERIALIZED (
     SELECT * FROM llm_usage._by_model_batch(after_id, up_to_id, from_time, to_time)
   ), hour AS MATERIALIZED (
-    SELECT llm_usage._hour(b.bucket) AS bucket, sum(b.requests) AS requests, sum(b.unpriced_requests) AS unpriced_requests,
-           b.line, sum(b.input_tokens) AS input_tokens, sum(b.completion_tokens) AS completion_tokens, sum(b.cost) AS cost
+    SELECT llm_usage._hour(b.bucket) AS bucket, llm_usage._sum(b.requests) AS requests,
+           llm_usage._sum(b.unpriced_requests) AS unpriced_requests, llm_usage._sum(b.input_tokens) AS input_tokens,
+           llm_usage._sum(b.completion_tokens) AS completion_tokens, b.line, sum(b.cost) AS cost
       FROM batch b
      GROUP BY 1, b.line
+  ), new_minutes AS (
+    INSERT INTO llm_usage._by_model_5min
+    SELECT * FROM batch WHERE bucket >= new_from ORDER BY line, bucket
   ), minutes AS (
     INSERT INTO llm_usage._by_model_5min AS kept
-    SELECT * FROM batch ORDER BY line, bucket
+    SELECT * FROM batch WHERE bucket < new_from ORDER BY line, bucket
     ON CONFLICT (line, bucket) DO UPDATE SET
       requests = kept.requests + excluded.requests,
       unpriced_requests = kept.unpriced_requests + excluded.unpriced_requests,
@@ -88,8 +94,8 @@ BEGIN
       cost = kept.cost + excluded.cost
   )
   INSERT INTO llm_usage._by_model_day AS kept
-  SELECT llm_usage._day(h.bucket), sum(h.requests), sum(h.unpriced_requests), h.line, sum(h.input_tokens),
-         sum(h.completion_tokens), sum(h.cost)
+  SELECT llm_usage._day(h.bucket), llm_usage._sum(h.requests), llm_usage._sum(h.unpriced_requests),
+         llm_usage._sum(h.input_tokens), llm_usage._sum(h.completion_tokens), h.line, sum(h.cost)
     FROM hour h
    GROUP BY 1, h.line
    ORDER BY h.line, 1
@@ -105,7 +111,7 @@ END $$;
 CREATE FUNCTION llm_usage._by_model_5min_expected() RETURNS SETOF llm_usage._by_model_5min
   LANGUAGE sql STABLE
   BEGIN ATOMIC
-    SELECT b.bucket, b.requests, b.unpriced_requests, b.line, b.input_tokens, b.completion_tokens, b.cost,
+    SELECT b.bucket, b.requests, b.unpriced_requests, b.input_tokens, b.completion_tokens, b.line, b.cost,
            CASE WHEN llm_usage._points_sorted(b.points) = llm_usage._points_sorted(k.points) THEN k.points ELSE b.points END
       FROM llm_usage._by_model_batch(0, llm_usage._folded_up_to('usage_events'), '-infinity', 'infinity') b
       LEFT JOIN llm_usage._by_model_5min k ON k.line = b.line AND k.bucket = b.bucket;
@@ -113,16 +119,16 @@ CREATE FUNCTION llm_usage._by_model_5min_expected() RETURNS SETOF llm_usage._by_
 CREATE FUNCTION llm_usage._by_model_hour_expected() RETURNS SETOF llm_usage._by_model_hour
   LANGUAGE sql STABLE
   BEGIN ATOMIC
-    SELECT llm_usage._hour(m.bucket), sum(m.requests)::bigint, sum(m.unpriced_requests)::bigint, m.line, sum(m.input_tokens),
-           sum(m.completion_tokens), sum(m.cost)
+    SELECT llm_usage._hour(m.bucket), llm_usage._sum(m.requests), llm_usage._sum(m.unpriced_requests),
+           llm_usage._sum(m.input_tokens), llm_usage._sum(m.completion_tokens), m.line, sum(m.cost)
       FROM llm_usage._by_model_5min m
      GROUP BY 1, m.line;
   END;
 CREATE FUNCTION llm_usage._by_model_day_expected() RETURNS SETOF llm_usage._by_model_day
   LANGUAGE sql STABLE
   BEGIN ATOMIC
-    SELECT llm_usage._day(h.bucket), sum(h.requests)::bigint, sum(h.unpriced_requests)::bigint, h.line, sum(h.input_tokens),
-           sum(h.completion_tokens), sum(h.cost)
+    SELECT llm_usage._day(h.bucket), llm_usage._sum(h.requests), llm_usage._sum(h.unpriced_requests),
+           llm_usage._sum(h.input_tokens), llm_usage._sum(h.completion_tokens), h.line, sum(h.cost)
       FROM llm_usage._by_model_hour h
      GROUP BY 1, h.line;
   END;
@@ -132,7 +138,7 @@ INSERT INTO llm_usage._rollup_tables (name) VALUES ('_by_model_5min'), ('_by_mod
 -- Rollup, edges and tail of [from_time, to_time): the parts of the sums.
 CREATE FUNCTION llm_usage._by_model(from_time timestamptz, to_time timestamptz)
   RETURNS TABLE (bucket timestamptz, vendor text, model text, currency text, requests bigint, unpriced_requests bigint,
-                 input_tokens numeric, completion_tokens numeric, cost numeric)
+                 input_tokens bigint, completion_tokens bigint, cost numeric)
   LANGUAGE sql STABLE PARALLEL SAFE
   BEGIN ATOMIC
     SELECT k.bucket, l.vendor, l.model, l.currency, k.requests, k.unpriced_requests, k.input_tokens, k.completion_tokens, k.cost
@@ -149,6 +155,9 @@ CREATE FUNCTION llm_usage._by_model(from_time timestamptz, to_time timestamptz)
       FROM llm_usage._by_model_hour k
       JOIN llm_usage._lines l ON l.number = k.line
      WHERE k.bucket >= llm_usage._last_day(from_time, to_time) AND k.bucket < llm_usage._last_hour(from_time, to_time)
+    UNION ALL
+    SELECT t.bucket, t.vendor, t.model, t.currency, t.requests, t.unpriced_requests, t.input_tokens, t.completion_tokens, t.cost
+      FROM llm_usage._tenant_lines(from_time, to_time) t
     UNION ALL
     SELECT e.occurred_at, e.vendor, e.model, e.currency, e.requests, e.unpriced_requests, e.input_tokens, e.completion_tokens,
            e.cost
@@ -220,6 +229,9 @@ CREATE FUNCTION llm_usage.model_activity_between(for_model text, starts timestam
                  WHERE k.line = l.number AND k.bucket = m.bucket OFFSET 0) k
              CROSS JOIN LATERAL llm_usage._points_by_part(k.points, k.bucket, (SELECT b.instants FROM bounds b)) p
             UNION ALL
+            SELECT t.part, t.last_part, t.requests, t.input_tokens, t.completion_tokens
+              FROM llm_usage._tenant_between(for_model, starts, to_time) t
+            UNION ALL
             SELECT t.part, t.part, t.requests, t.input_tokens, t.completion_tokens
               FROM (SELECT width_bucket(e.occurred_at, (SELECT b.instants FROM bounds b)) AS part, e.requests, e.input_tokens,
                            e.completion_tokens
@@ -229,4 +241,4 @@ CREATE FUNCTION llm_usage.model_activity_between(for_model text, starts timestam
      GROUP BY p.part;
   END;
 COMMENT ON FUNCTION llm_usage.model_activity_between(text, timestamptz[], timestamptz) IS
-  'What one model was used for in each part of [starts[1], to_time): part i goes from starts[i] to the next start, the last one to to_time. The starts ascend, to the microsecond. Parts without events are absent.';
+  'What one model was used for in each part of [starts[1], to_time): part i goes from starts[i] to the next start, the last one to to_time. The starts ascend, to the microsecond. Parts without events are absent. Errors: 22004 for a NULL among the starts, 22000 for an array of arrays.';

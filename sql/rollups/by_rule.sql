@@ -1,21 +1,21 @@
 CREATE TABLE llm_usage._by_rule_hour (
   bucket            timestamptz NOT NULL,
   requests          bigint NOT NULL,
+  inference_tokens  bigint NOT NULL,
+  input_tokens      bigint NOT NULL,
+  completion_tokens bigint NOT NULL,
   rule_type         text COLLATE "C" NOT NULL,
   task_id           text COLLATE "C",
-  inference_tokens  numeric NOT NULL,
-  input_tokens      numeric NOT NULL,
-  completion_tokens numeric NOT NULL,
   UNIQUE NULLS NOT DISTINCT (bucket, rule_type, task_id)
 ) WITH (fillfactor = 90);
 CREATE TABLE llm_usage._by_rule_day (LIKE llm_usage._by_rule_hour INCLUDING INDEXES) WITH (fillfactor = 90);
 -- Without the tasks, of which there may be as many as events.
 CREATE TABLE llm_usage._by_rule_type_hour (
   bucket            timestamptz NOT NULL,
+  inference_tokens  bigint NOT NULL,
+  input_tokens      bigint NOT NULL,
+  completion_tokens bigint NOT NULL,
   rule_type         text COLLATE "C" NOT NULL,
-  inference_tokens  numeric NOT NULL,
-  input_tokens      numeric NOT NULL,
-  completion_tokens numeric NOT NULL,
   PRIMARY KEY (bucket, rule_type)
 ) WITH (fillfactor = 90);
 CREATE TABLE llm_usage._by_rule_type_day (LIKE llm_usage._by_rule_type_hour INCLUDING INDEXES) WITH (fillfactor = 90);
@@ -28,16 +28,18 @@ CREATE FUNCTION llm_usage._by_rule_batch(after_id bigint, up_to_id bigint, from_
   RETURNS SETOF llm_usage._by_rule_hour
   LANGUAGE sql STABLE
   BEGIN ATOMIC
-    SELECT llm_usage._hour(e.occurred_at), count(*) FILTER (WHERE e.corrects IS NULL),
-           e.rule_type COLLATE "C", e.task_id COLLATE "C", sum(e.inference_tokens)::numeric,
-           sum(e.prompt_tokens::bigint + e.cache_read_tokens + e.cache_write_tokens), sum(e.completion_tokens)::numeric
+    SELECT llm_usage._hour(e.occurred_at), sum(llm_usage._requests(e.requests, e.corrects)),
+           sum(e.inference_tokens), llm_usage._sum(e.prompt_tokens::bigint + e.cache_read_tokens + e.cache_write_tokens),
+           sum(e.completion_tokens), e.rule_type COLLATE "C", e.task_id COLLATE "C"
       FROM llm_usage.usage_events e
      WHERE e.id > after_id AND e.id <= up_to_id AND e.occurred_at >= from_time AND e.occurred_at < to_time
-       AND e.rule_type IS NOT NULL
-     GROUP BY 1, 3, 4;
+       -- Spelled so that the index of all evaluations is not read for the few of these.
+       AND e.rule_type COLLATE "C" IS NOT NULL
+     GROUP BY 1, 6, 7;
   END;
 
-CREATE FUNCTION llm_usage._fold_by_rule(after_id bigint, up_to_id bigint, from_time timestamptz, to_time timestamptz)
+CREATE FUNCTION llm_usage._fold_by_rule(
+    after_id bigint, up_to_id bigint, from_time timestamptz, to_time timestamptz, new_from timestamptz)
   RETURNS void
   LANGUAGE plpgsql
   SET search_path = pg_catalog, pg_temp
@@ -55,8 +57,8 @@ BEGIN
       completion_tokens = kept.completion_tokens + excluded.completion_tokens
   ), days AS (
     INSERT INTO llm_usage._by_rule_day AS kept
-    SELECT llm_usage._day(b.bucket), sum(b.requests), b.rule_type, b.task_id, sum(b.inference_tokens), sum(b.input_tokens),
-           sum(b.completion_tokens)
+    SELECT llm_usage._day(b.bucket), llm_usage._sum(b.requests), llm_usage._sum(b.inference_tokens),
+           llm_usage._sum(b.input_tokens), llm_usage._sum(b.completion_tokens), b.rule_type, b.task_id
       FROM batch b
      GROUP BY 1, b.rule_type, b.task_id
      ORDER BY 1, b.rule_type, b.task_id
@@ -67,20 +69,22 @@ BEGIN
       completion_tokens = kept.completion_tokens + excluded.completion_tokens
   ), type_hours AS (
     INSERT INTO llm_usage._by_rule_type_hour AS kept
-    SELECT b.bucket, b.rule_type, sum(b.inference_tokens), sum(b.input_tokens), sum(b.completion_tokens)
+    SELECT b.bucket, llm_usage._sum(b.inference_tokens), llm_usage._sum(b.input_tokens),
+           llm_usage._sum(b.completion_tokens), b.rule_type
       FROM batch b
-     GROUP BY 1, 2
-     ORDER BY 1, 2
+     GROUP BY 1, b.rule_type
+     ORDER BY 1, b.rule_type
     ON CONFLICT (bucket, rule_type) DO UPDATE SET
       inference_tokens = kept.inference_tokens + excluded.inference_tokens,
       input_tokens = kept.input_tokens + excluded.input_tokens,
       completion_tokens = kept.completion_tokens + excluded.completion_tokens
   )
   INSERT INTO llm_usage._by_rule_type_day AS kept
-  SELECT llm_usage._day(b.bucket), b.rule_type, sum(b.inference_tokens), sum(b.input_tokens), sum(b.completion_tokens)
+  SELECT llm_usage._day(b.bucket), llm_usage._sum(b.inference_tokens), llm_usage._sum(b.input_tokens),
+         llm_usage._sum(b.completion_tokens), b.rule_type
     FROM batch b
-   GROUP BY 1, 2
-   ORDER BY 1, 2
+   GROUP BY 1, b.rule_type
+   ORDER BY 1, b.rule_type
   ON CONFLICT (bucket, rule_type) DO UPDATE SET
     inference_tokens = kept.inference_tokens + excluded.inference_tokens,
     input_tokens = kept.input_tokens + excluded.input_tokens,
@@ -95,24 +99,26 @@ CREATE FUNCTION llm_usage._by_rule_hour_expected() RETURNS SETOF llm_usage._by_r
 CREATE FUNCTION llm_usage._by_rule_day_expected() RETURNS SETOF llm_usage._by_rule_day
   LANGUAGE sql STABLE
   BEGIN ATOMIC
-    SELECT llm_usage._day(h.bucket), sum(h.requests)::bigint, h.rule_type, h.task_id, sum(h.inference_tokens),
-           sum(h.input_tokens), sum(h.completion_tokens)
+    SELECT llm_usage._day(h.bucket), llm_usage._sum(h.requests), llm_usage._sum(h.inference_tokens),
+           llm_usage._sum(h.input_tokens), llm_usage._sum(h.completion_tokens), h.rule_type, h.task_id
       FROM llm_usage._by_rule_hour h
      GROUP BY 1, h.rule_type, h.task_id;
   END;
 CREATE FUNCTION llm_usage._by_rule_type_hour_expected() RETURNS SETOF llm_usage._by_rule_type_hour
   LANGUAGE sql STABLE
   BEGIN ATOMIC
-    SELECT h.bucket, h.rule_type, sum(h.inference_tokens), sum(h.input_tokens), sum(h.completion_tokens)
+    SELECT h.bucket, llm_usage._sum(h.inference_tokens), llm_usage._sum(h.input_tokens),
+           llm_usage._sum(h.completion_tokens), h.rule_type
       FROM llm_usage._by_rule_hour h
-     GROUP BY 1, 2;
+     GROUP BY 1, h.rule_type;
   END;
 CREATE FUNCTION llm_usage._by_rule_type_day_expected() RETURNS SETOF llm_usage._by_rule_type_day
   LANGUAGE sql STABLE
   BEGIN ATOMIC
-    SELECT llm_usage._day(h.bucket), h.rule_type, sum(h.inference_tokens), sum(h.input_tokens), sum(h.completion_tokens)
+    SELECT llm_usage._day(h.bucket), llm_usage._sum(h.inference_tokens), llm_usage._sum(h.input_tokens),
+           llm_usage._sum(h.completion_tokens), h.rule_type
       FROM llm_usage._by_rule_type_hour h
-     GROUP BY 1, 2;
+     GROUP BY 1, h.rule_type;
   END;
 INSERT INTO llm_usage._rollups (ledger, name) VALUES ('usage_events', 'by_rule');
 INSERT INTO llm_usage._rollup_tables (name)
@@ -120,8 +126,8 @@ INSERT INTO llm_usage._rollup_tables (name)
 
 -- Rollup, edges and tail of [from_time, to_time): the parts of the sums.
 CREATE FUNCTION llm_usage._by_rule(from_time timestamptz, to_time timestamptz)
-  RETURNS TABLE (bucket timestamptz, rule_type text, task_id text, requests bigint, inference_tokens numeric,
-                 input_tokens numeric, completion_tokens numeric)
+  RETURNS TABLE (bucket timestamptz, rule_type text, task_id text, requests bigint, inference_tokens bigint,
+                 input_tokens bigint, completion_tokens bigint)
   LANGUAGE sql STABLE PARALLEL SAFE
   BEGIN ATOMIC
     SELECT k.bucket, k.rule_type, k.task_id, k.requests, k.inference_tokens, k.input_tokens, k.completion_tokens
@@ -136,14 +142,37 @@ CREATE FUNCTION llm_usage._by_rule(from_time timestamptz, to_time timestamptz)
       FROM llm_usage._by_rule_hour k
      WHERE k.bucket >= llm_usage._last_day(from_time, to_time) AND k.bucket < llm_usage._last_hour(from_time, to_time)
     UNION ALL
+    SELECT t.occurred_at, t.rule_type, t.task_id, t.requests, t.inference_tokens, t.input_tokens, t.completion_tokens
+      FROM llm_usage._tenant_rules(from_time, to_time) t
+    UNION ALL
     SELECT e.occurred_at, e.rule_type, e.task_id, e.requests, e.inference_tokens, e.input_tokens, e.completion_tokens
       FROM llm_usage._loose_events(from_time, to_time) e
      WHERE e.rule_type IS NOT NULL;
   END;
 
--- The same without the tasks.
+-- What is in no whole hour of the rollup, without the tasks.
+CREATE FUNCTION llm_usage._loose_rule_types(from_time timestamptz, to_time timestamptz)
+  RETURNS TABLE (rule_type text, inference_tokens bigint, input_tokens bigint, completion_tokens bigint)
+  LANGUAGE sql STABLE PARALLEL SAFE
+  BEGIN ATOMIC
+    SELECT e.rule_type, llm_usage._sum(e.inference_tokens), llm_usage._sum(e.input_tokens), llm_usage._sum(e.completion_tokens)
+      FROM llm_usage._loose_events(from_time, to_time) e
+     WHERE e.rule_type IS NOT NULL
+     GROUP BY 1;
+  END;
+CREATE FUNCTION llm_usage._loose_rules(from_time timestamptz, to_time timestamptz, folded_up_to bigint)
+  RETURNS TABLE (rule_type text, inference_tokens bigint, input_tokens bigint, completion_tokens bigint)
+  LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 1
+AS $$
+BEGIN
+  IF llm_usage._may_be_loose('llm_usage.usage_events'::pg_catalog.regclass, folded_up_to, from_time, to_time) THEN
+    RETURN QUERY SELECT * FROM llm_usage._loose_rule_types(from_time, to_time);
+  END IF;
+END $$;
+
+-- Both, without the tasks.
 CREATE FUNCTION llm_usage._by_rule_type(from_time timestamptz, to_time timestamptz)
-  RETURNS TABLE (rule_type text, inference_tokens numeric, input_tokens numeric, completion_tokens numeric)
+  RETURNS TABLE (rule_type text, inference_tokens bigint, input_tokens bigint, completion_tokens bigint)
   LANGUAGE sql STABLE PARALLEL SAFE
   BEGIN ATOMIC
     SELECT k.rule_type, k.inference_tokens, k.input_tokens, k.completion_tokens
@@ -158,9 +187,12 @@ CREATE FUNCTION llm_usage._by_rule_type(from_time timestamptz, to_time timestamp
       FROM llm_usage._by_rule_type_hour k
      WHERE k.bucket >= llm_usage._last_day(from_time, to_time) AND k.bucket < llm_usage._last_hour(from_time, to_time)
     UNION ALL
+    SELECT t.rule_type, t.inference_tokens, t.input_tokens, t.completion_tokens
+      FROM llm_usage._tenant_rules(from_time, to_time) t
+    UNION ALL
     SELECT e.rule_type, e.inference_tokens, e.input_tokens, e.completion_tokens
-      FROM llm_usage._loose_events(from_time, to_time) e
-     WHERE e.rule_type IS NOT NULL;
+      FROM llm_usage._loose_rules(from_time, to_time,
+                                  (SELECT p.folded_up_to FROM llm_usage._fold_progress p WHERE p.ledger = 'usage_events')) e;
   END;
 
 CREATE FUNCTION llm_usage.rule_activity(from_time timestamptz DEFAULT NULL, to_time timestamptz DEFAULT NULL)

@@ -67,8 +67,9 @@ BEGIN
     consumers = llm_usage._bitmap_or(kept.consumers, excluded.consumers);
 END $$;
 
-CREATE FUNCTION llm_usage._fold_by_session(after_id bigint, up_to_id bigint, from_time timestamptz, to_time timestamptz)
-  RETURNS bigint
+CREATE FUNCTION llm_usage._fold_by_session(
+    after_id bigint, up_to_id bigint, from_time timestamptz, to_time timestamptz, new_from timestamptz,
+    OUT rows bigint, OUT newest timestamptz)
   LANGUAGE plpgsql
   SET search_path = pg_catalog, pg_temp
 AS $$
@@ -81,18 +82,21 @@ BEGIN
   SELECT c.consumer_id FROM llm_usage._consumers c
    ORDER BY 1;
   PERFORM llm_usage._add_by_session(after_id, up_to_id, 0, 0, from_time, to_time);
-  RETURN (SELECT count(*) FROM llm_usage.sessions s
-           WHERE s.id > after_id AND s.id <= up_to_id AND s.started_at >= from_time AND s.started_at < to_time);
+  SELECT count(*), max(s.started_at) INTO rows, newest
+    FROM llm_usage.sessions s
+   WHERE s.id > after_id AND s.id <= up_to_id AND s.started_at >= from_time AND s.started_at < to_time;
 END $$;
-CREATE FUNCTION llm_usage._fold_by_message(after_id bigint, up_to_id bigint, from_time timestamptz, to_time timestamptz)
-  RETURNS bigint
+CREATE FUNCTION llm_usage._fold_by_message(
+    after_id bigint, up_to_id bigint, from_time timestamptz, to_time timestamptz, new_from timestamptz,
+    OUT rows bigint, OUT newest timestamptz)
   LANGUAGE plpgsql
   SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
   PERFORM llm_usage._add_by_session(0, 0, after_id, up_to_id, from_time, to_time);
-  RETURN (SELECT count(*) FROM llm_usage.messages m
-           WHERE m.id > after_id AND m.id <= up_to_id AND m.sent_at >= from_time AND m.sent_at < to_time);
+  SELECT count(*), max(m.sent_at) INTO rows, newest
+    FROM llm_usage.messages m
+   WHERE m.id > after_id AND m.id <= up_to_id AND m.sent_at >= from_time AND m.sent_at < to_time;
 END $$;
 
 CREATE FUNCTION llm_usage._by_session_hour_expected() RETURNS SETOF llm_usage._by_session_hour

@@ -3,9 +3,9 @@ CREATE TABLE llm_usage._by_user_hour (
   bucket            timestamptz NOT NULL,
   requests          bigint NOT NULL,
   unpriced_requests bigint NOT NULL,
+  input_tokens      bigint NOT NULL,
+  completion_tokens bigint NOT NULL,
   currency          text COLLATE "C" NOT NULL,
-  input_tokens      numeric NOT NULL,
-  completion_tokens numeric NOT NULL,
   cost              numeric NOT NULL,
   UNIQUE NULLS NOT DISTINCT (user_id, bucket, currency)
 ) WITH (fillfactor = 90);
@@ -17,16 +17,17 @@ CREATE FUNCTION llm_usage._by_user_batch(after_id bigint, up_to_id bigint, from_
   RETURNS SETOF llm_usage._by_user_hour
   LANGUAGE sql STABLE
   BEGIN ATOMIC
-    SELECT e.user_id, llm_usage._hour(e.occurred_at), count(*) FILTER (WHERE e.corrects IS NULL),
-           count(*) FILTER (WHERE e.corrects IS NULL AND e.cost IS NULL), e.currency COLLATE "C",
-           sum(e.prompt_tokens::bigint + e.cache_read_tokens + e.cache_write_tokens), sum(e.completion_tokens)::numeric,
-           coalesce(sum(e.cost), 0)
+    SELECT e.user_id, llm_usage._hour(e.occurred_at), sum(llm_usage._requests(e.requests, e.corrects)),
+           coalesce(sum(llm_usage._requests(e.requests, e.corrects)) FILTER (WHERE e.cost IS NULL), 0),
+           llm_usage._sum(e.prompt_tokens::bigint + e.cache_read_tokens + e.cache_write_tokens), sum(e.completion_tokens),
+           e.currency COLLATE "C", coalesce(sum(e.cost), 0)
       FROM llm_usage.usage_events e
      WHERE e.id > after_id AND e.id <= up_to_id AND e.occurred_at >= from_time AND e.occurred_at < to_time
-     GROUP BY 1, 2, 5;
+     GROUP BY 1, 2, 7;
   END;
 
-CREATE FUNCTION llm_usage._fold_by_user(after_id bigint, up_to_id bigint, from_time timestamptz, to_time timestamptz)
+CREATE FUNCTION llm_usage._fold_by_user(
+    after_id bigint, up_to_id bigint, from_time timestamptz, to_time timestamptz, new_from timestamptz)
   RETURNS void
   LANGUAGE plpgsql
   SET search_path = pg_catalog, pg_temp
@@ -34,9 +35,12 @@ AS $$
 BEGIN
   WITH batch AS MATERIALIZED (
     SELECT * FROM llm_usage._by_user_batch(after_id, up_to_id, from_time, to_time)
+  ), new_hours AS (
+    INSERT INTO llm_usage._by_user_hour
+    SELECT * FROM batch WHERE bucket >= new_from ORDER BY user_id, bucket, currency
   ), hours AS (
     INSERT INTO llm_usage._by_user_hour AS kept
-    SELECT * FROM batch ORDER BY user_id, bucket, currency
+    SELECT * FROM batch WHERE bucket < new_from ORDER BY user_id, bucket, currency
     ON CONFLICT (user_id, bucket, currency) DO UPDATE SET
       requests = kept.requests + excluded.requests,
       unpriced_requests = kept.unpriced_requests + excluded.unpriced_requests,
@@ -45,8 +49,8 @@ BEGIN
       cost = kept.cost + excluded.cost
   )
   INSERT INTO llm_usage._by_user_day AS kept
-  SELECT b.user_id, llm_usage._day(b.bucket), sum(b.requests), sum(b.unpriced_requests), b.currency, sum(b.input_tokens),
-         sum(b.completion_tokens), sum(b.cost)
+  SELECT b.user_id, llm_usage._day(b.bucket), llm_usage._sum(b.requests), llm_usage._sum(b.unpriced_requests),
+         llm_usage._sum(b.input_tokens), llm_usage._sum(b.completion_tokens), b.currency, sum(b.cost)
     FROM batch b
    GROUP BY 1, 2, b.currency
    ORDER BY 1, 2, b.currency
@@ -66,8 +70,8 @@ CREATE FUNCTION llm_usage._by_user_hour_expected() RETURNS SETOF llm_usage._by_u
 CREATE FUNCTION llm_usage._by_user_day_expected() RETURNS SETOF llm_usage._by_user_day
   LANGUAGE sql STABLE
   BEGIN ATOMIC
-    SELECT h.user_id, llm_usage._day(h.bucket), sum(h.requests)::bigint, sum(h.unpriced_requests)::bigint, h.currency,
-           sum(h.input_tokens), sum(h.completion_tokens), sum(h.cost)
+    SELECT h.user_id, llm_usage._day(h.bucket), llm_usage._sum(h.requests), llm_usage._sum(h.unpriced_requests),
+           llm_usage._sum(h.input_tokens), llm_usage._sum(h.completion_tokens), h.currency, sum(h.cost)
       FROM llm_usage._by_user_hour h
      GROUP BY 1, 2, h.currency;
   END;
@@ -77,7 +81,7 @@ INSERT INTO llm_usage._rollup_tables (name) VALUES ('_by_user_hour'), ('_by_user
 -- Rollup, edges and tail of [from_time, to_time): the parts of the sums.
 CREATE FUNCTION llm_usage._by_user(from_time timestamptz, to_time timestamptz)
   RETURNS TABLE (bucket timestamptz, user_id bigint, currency text, requests bigint, unpriced_requests bigint,
-                 input_tokens numeric, completion_tokens numeric, cost numeric)
+                 input_tokens bigint, completion_tokens bigint, cost numeric)
   LANGUAGE sql STABLE PARALLEL SAFE
   BEGIN ATOMIC
     SELECT k.bucket, k.user_id, k.currency, k.requests, k.unpriced_requests, k.input_tokens, k.completion_tokens, k.cost
@@ -91,6 +95,9 @@ CREATE FUNCTION llm_usage._by_user(from_time timestamptz, to_time timestamptz)
     SELECT k.bucket, k.user_id, k.currency, k.requests, k.unpriced_requests, k.input_tokens, k.completion_tokens, k.cost
       FROM llm_usage._by_user_hour k
      WHERE k.bucket >= llm_usage._last_day(from_time, to_time) AND k.bucket < llm_usage._last_hour(from_time, to_time)
+    UNION ALL
+    SELECT t.occurred_at, t.user_id, t.currency, t.requests, t.unpriced_requests, t.input_tokens, t.completion_tokens, t.cost
+      FROM llm_usage._tenant_events(from_time, to_time) t
     UNION ALL
     SELECT e.occurred_at, e.user_id, e.currency, e.requests, e.unpriced_requests, e.input_tokens, e.completion_tokens, e.cost
       FROM llm_usage._loose_events(from_time, to_time) e;

@@ -22,6 +22,12 @@ pub fn format_instant(instant: i64) -> Option<String> {
     Some(time.format(pattern).to_string())
 }
 
+/// A day, counted from 1970, as `YYYY-MM-DD`.
+pub fn format_day(day: i64) -> Option<String> {
+    let instant = day.checked_mul(DAY).filter(|instant| (FIRST..END).contains(instant))?;
+    Some(DateTime::from_timestamp_micros(instant)?.date_naive().to_string())
+}
+
 /// An ISO 8601 instant: a date alone, `T` or a blank before the time, seconds and up to six digits of fraction or not,
 /// `Z`, `+02:00`, `+0200`, `+02` or no offset (then UTC). Anything else is `None`.
 pub fn parse_instant(text: &str) -> Option<i64> {
@@ -36,6 +42,11 @@ pub fn parse_instant(text: &str) -> Option<i64> {
         NaiveDateTime::new(date, time).and_utc().timestamp_micros() - offset * 1_000_000
     };
     (cursor.0.is_empty() && (FIRST..END).contains(&instant)).then_some(instant)
+}
+
+/// Whether this is a date `YYYY-MM-DD` and nothing else.
+pub fn is_day(text: &str) -> bool {
+    text.len() == "YYYY-MM-DD".len() && parse_instant(text).is_some()
 }
 
 struct Cursor<'a>(&'a [u8]);
@@ -106,28 +117,6 @@ impl Cursor<'_> {
     }
 }
 
-/// The starts of `chunks` parts of equal width that tile `[start, end)`: part i starts at
-/// `start + floor(i * (end - start) / chunks)`.
-pub fn chunk_starts(start: i64, end: i64, chunks: u32) -> Vec<i64> {
-    let width = i128::from(end) - i128::from(start);
-    (0..chunks)
-        .map(|part| i128::from(start) + i128::from(part) * width / i128::from(chunks))
-        .filter_map(|at| i64::try_from(at).ok())
-        .collect()
-}
-
-/// The starts of the UTC days of `[start, end)`: the first at `start` itself, the others at midnight.
-pub fn day_starts(start: i64, end: i64) -> Vec<i64> {
-    let first_midnight = start.div_euclid(DAY).checked_add(1).and_then(|day| day.checked_mul(DAY));
-    let midnights = std::iter::successors(first_midnight, |midnight| midnight.checked_add(DAY));
-    std::iter::once(start).chain(midnights.take_while(|&at| at < end)).collect()
-}
-
-/// How many points [`day_starts`] would give.
-pub fn day_count(start: i64, end: i64) -> i64 {
-    (end - 1).div_euclid(DAY) - start.div_euclid(DAY) + 1
-}
-
 fn first_of_month(at: i64) -> Option<NaiveDate> {
     DateTime::from_timestamp_micros(at)?.date_naive().with_day(1)
 }
@@ -164,20 +153,6 @@ pub fn asked_days(first: Option<i64>, last: Option<i64>, today: i64) -> (i64, i6
     (from, to)
 }
 
-/// The first days, since 1970, of the budget period that holds `today` and of the one after it. A period starts on the day of
-/// the month of its anchor, in a shorter month on the last one; without an anchor on the first.
-pub fn budget_period(anchor: Option<i64>, today: i64) -> (i64, i64) {
-    let date = |day| DateTime::from_timestamp_micros(day_start(day)).map(|start| start.date_naive());
-    let wanted = anchor.and_then(date).map_or(1, |anchor| i64::from(anchor.day()));
-    let this = month(day_start(today));
-    let starts = [month(this - DAY), this, next_month(this), next_month(next_month(this))].map(|at| at / DAY);
-    let start = |months: &[i64]| (months[0] + wanted - 1).min(months[1] - 1);
-    match start(&starts[1..]) <= today {
-        true => (start(&starts[1..]), start(&starts[2..])),
-        false => (start(&starts[..]), start(&starts[1..])),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -194,6 +169,16 @@ mod tests {
         assert_eq!(format_instant(END - 1).as_deref(), Some("9999-12-31T23:59:59.999999Z"));
         assert_eq!(format_instant(FIRST - 1), None);
         assert_eq!(format_instant(END), None);
+    }
+
+    #[test]
+    fn days_are_written_with_four_digits_of_the_year() {
+        assert_eq!(format_day(JUNE / DAY).as_deref(), Some("2025-06-01"));
+        assert_eq!(format_day(FIRST / DAY).as_deref(), Some("0001-01-01"));
+        assert_eq!(format_day(END / DAY - 1).as_deref(), Some("9999-12-31"));
+        assert_eq!(format_day(FIRST / DAY - 1), None);
+        assert_eq!(format_day(END / DAY), None);
+        assert_eq!(format_day(i64::MAX), None);
     }
 
     #[test]
@@ -250,26 +235,6 @@ mod tests {
         }
     }
 
-    #[test]
-    fn days_start_at_the_start_and_then_at_midnight() {
-        let days = day_starts(JUNE + 5, JUNE + 2 * DAY + 1);
-        assert_eq!(days, [JUNE + 5, JUNE + DAY, JUNE + 2 * DAY]);
-        assert_eq!(day_starts(JUNE, JUNE + DAY), [JUNE]);
-        assert_eq!(day_starts(-5, 5), [-5, 0]);
-        assert_eq!(day_starts(i64::MAX - 1, i64::MAX), [i64::MAX - 1]);
-    }
-
-    #[test]
-    fn a_budget_period_starts_on_the_last_day_of_a_shorter_month() {
-        let day = |text| parse_instant(text).unwrap() / DAY;
-        let period = |anchor, today| budget_period(Some(day(anchor)), day(today));
-        assert_eq!(period("2000-01-31", "2025-02-27"), (day("2025-01-31"), day("2025-02-28")));
-        assert_eq!(period("2000-01-31", "2025-02-28"), (day("2025-02-28"), day("2025-03-31")));
-        assert_eq!(period("2099-12-30", "2024-02-29"), (day("2024-02-29"), day("2024-03-30")));
-        assert_eq!(period("2000-01-15", "1969-12-31"), (day("1969-12-15"), day("1970-01-15")));
-        assert_eq!(budget_period(None, day("2025-12-31")), (day("2025-12-01"), day("2026-01-01")));
-    }
-
     proptest! {
         #[test]
         fn parsing_what_was_written_gives_it_back(instant in FIRST..END) {
@@ -281,24 +246,6 @@ mod tests {
         fn parsing_never_panics(text in "\\PC*", near in "[0-9T:+. Z-]{0,40}") {
             parse_instant(&text);
             parse_instant(&near);
-        }
-
-        #[test]
-        fn chunks_tile_the_range(start in FIRST..END, width in 1..1_000_000_000_000_000_i64, chunks in 1..2_000_u32) {
-            let end = start + width;
-            let starts = chunk_starts(start, end, chunks);
-            prop_assert_eq!(starts.len(), chunks as usize);
-            prop_assert_eq!(starts[0], start);
-            prop_assert!(starts.windows(2).all(|pair| pair[0] <= pair[1]));
-            let widths: Vec<i64> = starts.iter().skip(1).chain([&end]).zip(&starts).map(|(b, a)| b - a).collect();
-            let (least, most) = (widths.iter().min(), widths.iter().max());
-            prop_assert!(most.zip(least).is_some_and(|(most, least)| most - least <= 1));
-        }
-
-        #[test]
-        fn days_are_counted_before_they_are_made(start in -10 * DAY..10 * DAY, width in 1..20 * DAY) {
-            let days = day_starts(start, start + width);
-            prop_assert_eq!(i64::try_from(days.len()), Ok(day_count(start, start + width)));
         }
     }
 }

@@ -158,13 +158,15 @@ impl From<ParseError> for Error {
     }
 }
 
-/// The value as it is shown in a message: quoted, and cut, since it may be of any length.
+/// The value as it is shown in a message: quoted, cut, since it may be of any length, and without the character that no
+/// message can hold.
 fn quoted(value: &str) -> String {
     const MOST: usize = 100;
-    match value.char_indices().nth(MOST) {
+    let shown = match value.char_indices().nth(MOST) {
         Some((cut, _)) => format!("\"{}…\"", &value[..cut]),
         None => format!("\"{value}\""),
-    }
+    };
+    shown.replace('\0', "\u{2400}")
 }
 
 fn shown(instant: i64) -> String {

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::Error;
 use crate::calendar::{END, FIRST, format_instant, parse_instant};
+use crate::charge::Charge;
 use crate::money;
 
 /// The most tokens of one kind that one event may count.
@@ -19,10 +20,18 @@ pub enum Kind {
     Cost,
     Count,
     Currency,
+    /// Tokens that may be missing or too many.
+    Difference,
     Id,
     Instant,
+    Quality,
+    /// What no writer of a request gives.
+    Requests,
     Text,
 }
+
+/// What a figure may be worth that is not the provider's last word.
+const QUALITIES: [&str; 2] = ["estimated", "partial"];
 
 impl Kind {
     /// Whether a number, or an instant in microseconds since 1970, is within bounds. A correction takes counts back.
@@ -30,6 +39,10 @@ impl Kind {
         match self {
             Self::Count if is_correction => (-MOST_TOKENS..=MOST_TOKENS).contains(&number),
             Self::Count => (0..=MOST_TOKENS).contains(&number),
+            Self::Difference => (-MOST_TOKENS..=MOST_TOKENS).contains(&number),
+            // An event that is no request would hide that it is unpriced.
+            Self::Requests if is_correction => (-1..=1).contains(&number),
+            Self::Requests => number == 1,
             Self::Instant => (FIRST..END).contains(&number),
             _ => number >= 0,
         }
@@ -39,14 +52,17 @@ impl Kind {
     pub fn accepts_text(self, text: &[u8]) -> bool {
         match self {
             Self::Currency => text.len() == 3 && text.iter().all(u8::is_ascii_uppercase),
-            _ => (1..=MOST_BYTES).contains(&text.len()),
+            Self::Quality => QUALITIES.iter().any(|quality| quality.as_bytes() == text),
+            _ => (1..=MOST_BYTES).contains(&text.len()) && !text.contains(&0),
         }
     }
 
-    /// Whether an amount is within bounds. A correction takes costs back.
+    /// Whether an amount is within bounds. A correction takes costs back, and a cost that was computed may be of any size.
     pub fn accepts_amount(self, amount: &str, is_correction: bool) -> bool {
-        let absolute = amount.strip_prefix('-').filter(|_| is_correction).unwrap_or(amount);
-        money::is_cost(absolute)
+        match is_correction {
+            true => money::is_decimal(amount.strip_prefix('-').unwrap_or(amount)),
+            false => money::is_cost(amount),
+        }
     }
 
     /// The error that a column cannot hold a value.
@@ -93,6 +109,9 @@ pub const MESSAGES: Ledger = Ledger {
 /// Model requests.
 pub const USAGE_EVENTS: Ledger = Ledger { columns: EVENT_COLUMNS, required: Some("model") };
 
+/// Who gave a `request_id`: part of its key, and no column.
+pub const SOURCE: &str = "source";
+
 /// The columns of `usage_events` that a writer may give.
 pub const EVENT_COLUMNS: &[(&str, Kind)] = &[
     ("model", Kind::Text),
@@ -117,6 +136,9 @@ pub const EVENT_COLUMNS: &[(&str, Kind)] = &[
     ("prompt_audio_tokens", Kind::Count),
     ("completion_audio_tokens", Kind::Count),
     ("attrs", Kind::Attrs),
+    ("reported_cost", Kind::Cost),
+    ("quality", Kind::Quality),
+    ("unaccounted_tokens", Kind::Difference),
 ];
 
 /// A checked row: an object of ledger columns, without those that are left to their defaults.
@@ -143,14 +165,21 @@ impl Ledger {
         }
         match self.required {
             Some(name) if !checked.contains_key(name) => Err(Error::NullArgument { name }),
+            Some(_) if checked.contains_key("request_id") => {
+                let billed = format!("{:032x}", Charge::of(&checked).hash());
+                checked.insert("billed".to_owned(), billed.into());
+                Ok(Row(checked))
+            }
             _ => Ok(Row(checked)),
         }
     }
 
     fn kind(&self, key: &str) -> Result<Kind, Error> {
-        let known = self.columns.iter().find(|(name, _)| *name == key);
+        let source = self.required.map(|_| &(SOURCE, Kind::Text));
+        let mut columns = self.columns.iter().chain(source);
+        let known = columns.clone().find(|(name, _)| *name == key);
         known.map(|(_, kind)| *kind).ok_or_else(|| {
-            let names: Vec<&str> = self.columns.iter().map(|(name, _)| *name).collect();
+            let names: Vec<&str> = columns.by_ref().map(|(name, _)| *name).collect();
             Error::UnknownKey { key: key.to_owned(), known: names.join(", ") }
         })
     }
@@ -170,13 +199,13 @@ pub fn json_type(value: &Value) -> &'static str {
 
 fn check(key: &str, kind: Kind, value: Value) -> Result<Value, Error> {
     let checked = match kind {
-        Kind::Attrs => value.is_object().then(|| value.clone()),
+        Kind::Attrs => (value.is_object() && !has_nul(&value)).then(|| value.clone()),
         Kind::Cost => cost(&value),
-        Kind::Count | Kind::Id => {
+        Kind::Count | Kind::Difference | Kind::Id | Kind::Requests => {
             value.as_i64().filter(|number| kind.accepts_number(*number, false)).map(Value::from)
         }
         Kind::Instant => value.as_str().and_then(parse_instant).and_then(format_instant).map(Value::String),
-        Kind::Currency | Kind::Text => {
+        Kind::Currency | Kind::Quality | Kind::Text => {
             value.as_str().filter(|text| kind.accepts_text(text.as_bytes())).map(Value::from)
         }
     };
@@ -189,6 +218,16 @@ fn check(key: &str, kind: Kind, value: Value) -> Result<Value, Error> {
     })
 }
 
+/// Whether a text in it has the character that no `jsonb` can hold.
+fn has_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(items) => items.iter().any(has_nul),
+        Value::Object(fields) => fields.iter().any(|(key, value)| key.contains('\0') || has_nul(value)),
+        _ => false,
+    }
+}
+
 fn expected(kind: Kind) -> &'static str {
     match kind {
         Kind::Attrs => "a JSON object",
@@ -199,8 +238,11 @@ fn expected(kind: Kind) -> &'static str {
             "a whole number of tokens from 0 to 2147483647; only a correction, which names an event in corrects, may be negative"
         }
         Kind::Currency => "an ISO 4217 code in capitals, such as USD",
+        Kind::Difference => "a whole number of tokens from -2147483647 to 2147483647",
         Kind::Id => "a whole number from 0 to 9223372036854775807",
         Kind::Instant => "an ISO 8601 instant from year 0001 to 9999, such as 2025-06-01T23:59:59.999999Z",
+        Kind::Quality => "estimated or partial; what the provider reported has none",
+        Kind::Requests => "1; only a correction, which names an event in corrects, may say 0 or -1",
         Kind::Text => "a text of 1 to 500 bytes",
     }
 }
@@ -241,6 +283,20 @@ mod tests {
     }
 
     #[test]
+    fn a_request_key_brings_what_was_billed() {
+        let billed = |element: Value| {
+            let row = USAGE_EVENTS.check(element).expect("a good event");
+            row.0.get("billed").and_then(Value::as_str).map(str::to_owned)
+        };
+        assert_eq!(billed(json!({"model": "m", "source": "gateway"})), None);
+        let one = billed(json!({"model": "m", "request_id": "r", "prompt_tokens": 0, "cost": "0.50"}));
+        let other =
+            json!({"model": "m", "request_id": "q", "cost": 0.5, "user_id": 7, "occurred_at": "2025-06-01"});
+        assert_eq!(one, billed(other));
+        assert_ne!(one, billed(json!({"model": "m", "request_id": "r", "prompt_tokens": 1, "cost": "0.50"})));
+    }
+
+    #[test]
     fn a_bad_value_is_named_with_what_was_expected() {
         let bad = [
             json!({"prompt_tokens": -1}),
@@ -257,6 +313,11 @@ mod tests {
             json!({"model": ""}),
             json!({"model": "m".repeat(501)}),
             json!({"attrs": [1]}),
+            json!({"attrs": {"team": ["a\u{0}b"]}}),
+            json!({"request_id": "a\u{0}b"}),
+            json!({"reported_cost": -1}),
+            json!({"quality": "reported"}),
+            json!({"unaccounted_tokens": -2_147_483_648_i64}),
         ];
         for mut element in bad {
             let key = element.as_object().and_then(|o| o.keys().next().cloned());
@@ -290,8 +351,18 @@ mod tests {
             assert_eq!(Kind::Count.accepts_number(number, true), correction);
         }
         assert!(Kind::Cost.accepts_amount("-0.5", true) && !Kind::Cost.accepts_amount("-0.5", false));
+        assert!(
+            Kind::Cost.accepts_amount("-1000000000000000.5", true) && !Kind::Cost.accepts_amount("1e3", true)
+        );
         assert!(!Kind::Cost.accepts_amount("--0.5", true) && !Kind::Cost.accepts_amount("NaN", true));
         assert!(!Kind::Id.accepts_number(-1, true));
+        for (number, event, correction) in
+            [(-2, false, false), (-1, false, true), (0, false, true), (1, true, true), (2, false, false)]
+        {
+            assert_eq!(Kind::Requests.accepts_number(number, false), event);
+            assert_eq!(Kind::Requests.accepts_number(number, true), correction);
+        }
+        assert!(Kind::Difference.accepts_number(-5, false));
         assert!(
             !Kind::Instant.accepts_number(i64::MAX, true) && !Kind::Instant.accepts_number(i64::MIN, false)
         );

@@ -31,9 +31,15 @@ impl Serialize for Exact {
 
 /// Whether the amount is one an event may cost: plain decimal, not negative, below 10^15.
 pub fn is_cost(text: &str) -> bool {
+    let whole = text.split('.').next().unwrap_or_default();
+    is_decimal(text) && whole.trim_start_matches('0').len() <= MOST_DIGITS
+}
+
+/// Whether the amount is a plain decimal and not negative.
+pub fn is_decimal(text: &str) -> bool {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
     let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    digits(whole) && digits(fraction) && whole.trim_start_matches('0').len() <= MOST_DIGITS
+    digits(whole) && digits(fraction)
 }
 
 /// The amount as a JSON number if it is one an event may cost.

@@ -7,27 +7,39 @@ use crate::Error;
 
 /// What a point takes at most: three numbers of 64 bits, 7 of them to a byte.
 pub const MOST_BYTES: usize = 30;
+/// The last microsecond of a bucket that leaves room for the requests beside it.
+const MOST_AT: u64 = u64::MAX >> 2;
+/// How -1 is written in two bits.
+const TAKEN_BACK: u64 = 2;
 
 /// What a rollup sums up of one event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Point {
     /// Microseconds since the row's bucket began, from 0.
     pub at: i64,
-    /// A correction is no request.
-    pub is_request: bool,
+    /// 1, in a correction 0, in what takes a request back -1.
+    pub requests: i32,
     pub input_tokens: i64,
     pub completion_tokens: i64,
 }
 
 impl Point {
-    /// The bytes of the point, in the room that is given: the flag as the last bit of `at`, then the tokens.
+    /// The bytes of the point, in the room that is given: the requests as the last two bits of `at`, then the tokens.
     pub fn pack<'a>(&self, room: &'a mut [u8; MOST_BYTES]) -> Result<&'a [u8], Error> {
-        let at = u64::try_from(self.at).map_err(|_| Error::BadValue {
-            name: "at".into(),
-            value: self.at.to_string(),
-            expected: "microseconds from 0",
-        })?;
-        let mut end = (at << 1 | u64::from(self.is_request)).encode_var(room);
+        let refused = |name: &str, value: i64, expected| Error::BadValue {
+            name: name.into(),
+            value: value.to_string(),
+            expected,
+        };
+        let at = u64::try_from(self.at).ok().filter(|at| *at <= MOST_AT);
+        let at = at.ok_or_else(|| refused("at", self.at, "microseconds from 0 to 2^62"))?;
+        let requests = match self.requests {
+            0 => 0,
+            1 => 1,
+            -1 => TAKEN_BACK,
+            other => return Err(refused("requests", other.into(), "a number from -1 to 1")),
+        };
+        let mut end = (at << 2 | requests).encode_var(room);
         end += self.input_tokens.encode_var(&mut room[end..]);
         end += self.completion_tokens.encode_var(&mut room[end..]);
         Ok(&room[..end])
@@ -43,8 +55,11 @@ fn split_first(bytes: &[u8]) -> Option<(Point, &[u8])> {
     let bytes = bytes.get(length..)?;
     let (completion_tokens, length) = i64::decode_var(bytes)?;
     let bytes = bytes.get(length..)?;
-    let point =
-        Point { at: (at >> 1).cast_signed(), is_request: at & 1 == 1, input_tokens, completion_tokens };
+    let requests = match at & 3 {
+        TAKEN_BACK => -1,
+        requests => i32::from(requests == 1),
+    };
+    let point = Point { at: (at >> 2).cast_signed(), requests, input_tokens, completion_tokens };
     Some((point, bytes))
 }
 
@@ -93,7 +108,7 @@ struct Running {
 
 impl Running {
     fn add(&mut self, point: &Point) {
-        self.requests += i64::from(point.is_request);
+        self.requests += i64::from(point.requests);
         self.input_tokens += i128::from(point.input_tokens);
         self.completion_tokens += i128::from(point.completion_tokens);
     }
@@ -141,8 +156,8 @@ mod tests {
 
     use super::*;
 
-    fn point(at: i64, is_request: bool, input_tokens: i64, completion_tokens: i64) -> Point {
-        Point { at, is_request, input_tokens, completion_tokens }
+    fn point(at: i64, requests: i32, input_tokens: i64, completion_tokens: i64) -> Point {
+        Point { at, requests, input_tokens, completion_tokens }
     }
 
     fn packed(points: &[Point]) -> Vec<u8> {
@@ -156,27 +171,30 @@ mod tests {
 
     #[test]
     fn a_usual_point_has_eight_or_nine_bytes() {
-        assert_eq!(packed(&[point(100_000_000, true, 2000, 500)]).len(), 8);
-        assert_eq!(packed(&[point(299_999_999, true, 2000, 500)]).len(), 9);
-        assert_eq!(packed(&[point(0, false, 0, 0)]), [0, 0, 0]);
+        assert_eq!(packed(&[point(50_000_000, 1, 2000, 500)]).len(), 8);
+        assert_eq!(packed(&[point(299_999_999, 1, 2000, 500)]).len(), 9);
+        assert_eq!(packed(&[point(0, 0, 0, 0)]), [0, 0, 0]);
     }
 
     #[test]
     fn the_most_extreme_points_survive() {
-        let points = [point(i64::MAX, true, i64::MIN, i64::MAX), point(i64::MAX, false, i64::MAX, i64::MIN)];
+        let last = MOST_AT.cast_signed();
+        let points = [point(last, -1, i64::MIN, i64::MAX), point(last, 0, i64::MAX, i64::MIN)];
         assert_eq!(packed(&points).len(), 2 * MOST_BYTES);
         assert_eq!(unpacked(&packed(&points)), points);
     }
 
     #[test]
     fn no_point_is_before_its_bucket() {
-        let error = point(-1, true, 0, 0).pack(&mut [0; MOST_BYTES]).expect_err("negative");
+        let error = point(-1, 1, 0, 0).pack(&mut [0; MOST_BYTES]).expect_err("negative");
         assert_eq!(error.message(), "invalid at: \"-1\"");
+        let error = point(0, 2, 0, 0).pack(&mut [0; MOST_BYTES]).expect_err("more than one");
+        assert_eq!(error.message(), "invalid requests: \"2\"");
     }
 
     #[test]
     fn a_bound_belongs_to_the_part_that_it_starts() {
-        let packing = packed(&[9, 10, 11, 19, 20].map(|at| point(at, true, 1, at)));
+        let packing = packed(&[9, 10, 11, 19, 20].map(|at| point(at, 1, 1, at)));
         let sums = |requests, completion_tokens| Sums { requests, input_tokens: requests, completion_tokens };
         let expected = vec![(1, sums(1, 9)), (2, sums(3, 40)), (4, sums(1, 20))];
         assert_eq!(by_part(&packing, 1000, &[1000, 1010, 1020, 1020]), Ok(expected));
@@ -186,14 +204,16 @@ mod tests {
 
     #[test]
     fn an_instant_past_the_last_is_infinity() {
-        let packing = packed(&[point(i64::MAX, true, 1, 1)]);
+        let packing = packed(&[point(10, 1, 1, 1)]);
         let parts = by_part(&packing, i64::MAX - 5, &[0, i64::MAX]).expect("parts");
         assert_eq!(parts.iter().map(|(part, _)| *part).collect::<Vec<_>>(), [2]);
     }
 
     #[test]
-    fn a_correction_counts_its_tokens_only() {
-        let packing = packed(&[point(5, true, 10, 20), point(5, false, -10, -20), point(6, false, 0, 0)]);
+    fn a_correction_counts_its_tokens_and_what_it_says_of_requests() {
+        let taken_back = packed(&[point(5, 1, 10, 20), point(5, -1, -10, -20)]);
+        assert_eq!(by_part(&taken_back, 0, &[]), Ok(vec![(0, Sums::default())]));
+        let packing = packed(&[point(5, 1, 10, 20), point(5, 0, -10, -20), point(6, 0, 0, 0)]);
         assert_eq!(
             by_part(&packing, 0, &[0, 6]),
             Ok(vec![(1, Sums { requests: 1, input_tokens: 0, completion_tokens: 0 }), (2, Sums::default()),])
@@ -203,22 +223,22 @@ mod tests {
     #[test]
     fn a_sum_does_not_wrap() {
         let refused = |points: &[Point]| by_part(&packed(points), 0, &[]).expect_err("too much").message();
-        let most = [point(0, true, i64::MAX, 0), point(0, true, 1, 0)];
+        let most = [point(0, 1, i64::MAX, 0), point(0, 1, 1, 0)];
         assert_eq!(refused(&most), "the sum of input_tokens is out of range");
-        let least = [point(0, false, 0, i64::MIN), point(0, false, 0, -1)];
+        let least = [point(0, 0, 0, i64::MIN), point(0, 0, 0, -1)];
         assert_eq!(refused(&least), "the sum of completion_tokens is out of range");
     }
 
     #[test]
     fn a_sum_may_come_back_into_its_range() {
-        let packing = packed(&[i64::MAX, 1, -1].map(|tokens| point(0, false, tokens, 0)));
+        let packing = packed(&[i64::MAX, 1, -1].map(|tokens| point(0, 0, tokens, 0)));
         let sums = Sums { requests: 0, input_tokens: i64::MAX, completion_tokens: 0 };
         assert_eq!(by_part(&packing, 0, &[]), Ok(vec![(0, sums)]));
     }
 
     #[test]
     fn half_a_point_is_found() {
-        let whole = packed(&[point(100_000_000, true, 2000, 500), point(0, true, 1, 64)]);
+        let whole = packed(&[point(50_000_000, 1, 2000, 500), point(0, 1, 1, 64)]);
         for (length, place) in [(1, 0), (7, 0), (9, 8), (11, 8)] {
             let error = Error::BadPoints { place, length };
             assert_eq!(unpack(&whole[..length]).last(), Some(Err(error.clone())));
@@ -230,12 +250,12 @@ mod tests {
 
     prop_compose! {
         fn any_point()(
-            at in prop_oneof![9 => 0..300i64, 1 => 0..=i64::MAX],
-            is_request: bool,
+            at in prop_oneof![9 => 0..300i64, 1 => 0..=MOST_AT.cast_signed()],
+            requests in -1..=1i32,
             input_tokens in tokens(),
             completion_tokens in tokens(),
         ) -> Point {
-            point(at, is_request, input_tokens, completion_tokens)
+            point(at, requests, input_tokens, completion_tokens)
         }
     }
 
@@ -253,7 +273,7 @@ mod tests {
         for point in points {
             let part = starts.iter().filter(|start| **start <= bucket.saturating_add(point.at)).count();
             let sums = parts.entry(part).or_default();
-            sums.0 += i64::from(point.is_request);
+            sums.0 += i64::from(point.requests);
             sums.1 += i128::from(point.input_tokens);
             sums.2 += i128::from(point.completion_tokens);
         }

@@ -1,19 +1,16 @@
 //! Scale GenAI Platform, `GET /v4/models/{model_name}/usage-statistics` (seed 004_5d6b33da109cc5b1).
 
 use llm_usage_core::Error;
-use llm_usage_core::calendar::{DAY, END, FIRST, chunk_starts, day_count, day_starts, format_instant};
+use llm_usage_core::calendar::{END, FIRST, format_instant};
 use llm_usage_core::money::Exact;
+use llm_usage_core::parts::Parts;
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use serde::Serialize;
 
+use crate::pg::micros;
 use crate::{error, pg, query};
-
-/// The most parts that a range is cut into.
-const MOST_CHUNKS: i32 = 10_000;
-/// The most days of one answer: what is longer is cut by `chunks`.
-const MOST_DAYS: i64 = 100_000;
 
 /// `ModelUsageResponse`; its dates are those of the first and the last point.
 #[derive(Serialize)]
@@ -41,16 +38,13 @@ fn model_usage_statistics(
     chunks: default!(Option<i32>, "NULL"),
 ) -> Result<pg::Json, ErrorReport> {
     let model_name = error::required("model_name", model_name)?;
-    let end_date = end_date.unwrap_or_else(pgrx::datum::datetime_support::now);
-    let end = finite("end_date", end_date)?;
-    let start = match start_date {
-        Some(start) => finite("start_date", start)?,
-        None => (end - 30 * DAY).max(FIRST),
-    };
-    let starts = cut(start, end, chunks.unwrap_or(0)).map_err(|error| error::report(&error))?;
-    let mut data = empty_points(&starts).map_err(|error| error::report(&error))?;
-    let instants: Vec<_> = starts.into_iter().map(pg::instant).collect::<Result<_, _>>()?;
-    let args = [model_name.into(), instants.into(), pg::instant(end)?.into()];
+    let start = start_date.map(|start| finite("start_date", start)).transpose()?;
+    let end = end_date.map(|end| finite("end_date", end)).transpose()?;
+    let now = micros(pgrx::datum::datetime_support::now());
+    let parts = Parts::new(start, end, chunks, now).map_err(|error| error::report(&error))?;
+    let mut data = empty_points(&parts.starts).map_err(|error| error::report(&error))?;
+    let instants: Vec<_> = parts.starts.into_iter().map(pg::instant).collect::<Result<_, _>>()?;
+    let args = [model_name.into(), instants.into(), pg::instant(parts.end)?.into()];
     query::select(include_str!("model_usage_statistics.sql"), &args, |row| {
         let part: i32 = row.get(1)?.unwrap_or_default();
         let point = usize::try_from(part - 1).ok().and_then(|index| data.get_mut(index));
@@ -72,20 +66,6 @@ fn finite(name: &'static str, instant: TimestampWithTimeZone) -> Result<i64, Err
         // The end of the last day is no instant of an event, and still a bound.
         Some(micros) if (FIRST..=END).contains(&micros) => Ok(micros),
         Some(_) => Err(error::report(&Error::OutOfCalendar { name })),
-    }
-}
-
-fn cut(start: i64, end: i64, chunks: i32) -> Result<Vec<i64>, Error> {
-    if end <= start {
-        return Err(Error::EmptyRange { start, end });
-    }
-    match u32::try_from(chunks) {
-        Ok(0) => match day_count(start, end) {
-            days if days > MOST_DAYS => Err(Error::TooManyDays { days, most: MOST_DAYS }),
-            _ => Ok(day_starts(start, end)),
-        },
-        Ok(parts) if chunks <= MOST_CHUNKS => Ok(chunk_starts(start, end, parts)),
-        _ => Err(Error::BadChunks { chunks }),
     }
 }
 

@@ -27,7 +27,7 @@ fn token_usage_for_app(
     let app_id = error::required("app_id", app_id)?;
     let query = include_str!("token_usage_for_app.sql");
     let args = [app_id.into(), start_date.into(), end_date.into()];
-    let days = query::select(query, &args, |row| Ok((row.count(2)?, row.text(1)?)))?;
+    let days = query::select(query, &args, |row| Ok((row.count(2)?, row.day(1)?)))?;
     let (data, labels) = days.into_iter().unzip();
     pg::json(&ChartData { data, labels })
 }

@@ -11,8 +11,8 @@ WITH today AS (
          coalesce(CASE WHEN b.start_date IS NULL THEN m.cost
                        ELSE (SELECT sum(d.cost) FROM hand.entity_day d
                               WHERE d.entity_type = b.entity_type AND d.entity_id = b.entity_id
-                                AND d.day >= llm_usage._period_start(b.start_date, t.day)
-                                AND d.day < llm_usage._period_end(b.start_date, t.day)) END, 0) AS spent
+                                AND d.day >= llm_usage._period_start('month', b.start_date, t.day)
+                                AND d.day < llm_usage._period_end('month', b.start_date, t.day)) END, 0) AS spent
     FROM today t
    CROSS JOIN (SELECT * FROM hand.entity_month k
                 WHERE k.month = date_trunc('month', now() AT TIME ZONE 'UTC')::date) m
@@ -29,8 +29,8 @@ SELECT json_agg(json_build_object('budget', s.amount, 'budget_start_date', s.sta
 -- ledger
 WITH anchored AS MATERIALIZED (
   SELECT b.entity_type, b.entity_id,
-         llm_usage._period_start(b.start_date, (now() AT TIME ZONE 'UTC')::date)::timestamp AT TIME ZONE 'UTC' AS from_time,
-         llm_usage._period_end(b.start_date, (now() AT TIME ZONE 'UTC')::date)::timestamp AT TIME ZONE 'UTC' AS to_time
+         llm_usage._period_start('month', b.start_date, (now() AT TIME ZONE 'UTC')::date)::timestamp AT TIME ZONE 'UTC' AS from_time,
+         llm_usage._period_end('month', b.start_date, (now() AT TIME ZONE 'UTC')::date)::timestamp AT TIME ZONE 'UTC' AS to_time
     FROM llm_usage.budgets b
    WHERE b.start_date IS NOT NULL
 ), month AS (

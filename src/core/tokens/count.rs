@@ -1,4 +1,4 @@
-//! Counts, as they stand in a usage object.
+//! Counts and texts, as they stand in a response.
 
 use super::ParseError;
 use super::error::cut;
@@ -6,46 +6,79 @@ use serde_json::Value;
 
 /// A single request of more tokens than this is taken for an error.
 pub(super) const MAX_COUNT: i64 = crate::event::MOST_TOKENS;
-/// The count at `pointer` (a JSON pointer); `None` where it is absent or null.
-pub(super) fn count(usage: &Value, pointer: &str) -> Result<Option<i64>, ParseError> {
-    let text = match usage.pointer(pointer) {
-        None | Some(Value::Null) => return Ok(None),
-        Some(Value::Number(number)) => number.to_string(),
-        Some(Value::String(text)) => return Err(bad_count(pointer, &format!("\"{text}\""))),
-        Some(Value::Array(_)) => return Err(bad_count(pointer, "an array")),
-        Some(other) => return Err(bad_count(pointer, kind(other))),
+
+/// What is at a path such as `prompt_tokens_details/cached_tokens`; nothing where it is absent or null. Of a list a step is a
+/// place, or the modality of an item, whose count is meant.
+pub(super) fn at<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
+    let mut found = value;
+    if !path.is_empty() {
+        for step in path.split('/') {
+            found = match found {
+                Value::Object(fields) => fields.get(step)?,
+                Value::Array(items) => match step.parse::<usize>() {
+                    Ok(place) => items.get(place)?,
+                    Err(_) => of_modality(items, step)?,
+                },
+                _ => return None,
+            };
+        }
+    }
+    (!found.is_null()).then_some(found)
+}
+
+fn of_modality<'a>(items: &'a [Value], modality: &str) -> Option<&'a Value> {
+    let is_of = |item: &&Value| {
+        item.get("modality").and_then(Value::as_str).is_some_and(|name| name.eq_ignore_ascii_case(modality))
     };
-    match text.parse() {
+    let item = items.iter().find(is_of)?;
+    ["tokenCount", "tokens"].iter().find_map(|name| item.get(name))
+}
+
+/// A text that is not empty.
+pub(super) fn text<'a>(value: &'a Value, path: &str) -> Option<&'a str> {
+    at(value, path)?.as_str().filter(|text| !text.is_empty())
+}
+
+/// The count at a path; `None` where it is absent or null. Spans and headers write numbers as strings.
+pub(super) fn count(usage: &Value, path: &str) -> Result<Option<i64>, ParseError> {
+    let Some(value) = at(usage, path) else {
+        return Ok(None);
+    };
+    let number = match value {
+        Value::Number(number) => match number.as_i64() {
+            Some(count) => Ok(count),
+            None => Err(number.to_string()),
+        },
+        Value::String(text) => text.parse::<i64>().map_err(|_| format!("\"{text}\"")),
+        Value::Array(_) => Err("an array".into()),
+        other => Err(kind(other).into()),
+    };
+    match number {
         Ok(count) if (0..=MAX_COUNT).contains(&count) => Ok(Some(count)),
-        _ => Err(bad_count(pointer, &text)),
+        Ok(count) => Err(bad_count(path, &count.to_string())),
+        Err(shown) => Err(bad_count(path, &shown)),
     }
 }
 
-/// The first of several counts that is there.
-pub(super) fn first_count(usage: &Value, pointers: &[&str]) -> Result<Option<i64>, ParseError> {
-    let mut counts = pointers.iter().map(|pointer| count(usage, pointer));
-    counts.find_map(Result::transpose).transpose()
+/// The first of several counts that is there and not zero, or zero if one of them is.
+pub(super) fn first_count(usage: &Value, paths: &[&str]) -> Result<Option<i64>, ParseError> {
+    let mut first = None;
+    for path in paths {
+        match count(usage, path)? {
+            Some(count) if count > 0 => return Ok(Some(count)),
+            found => first = first.or(found),
+        }
+    }
+    Ok(first)
 }
 
 /// Whether a count is there, good or bad.
-pub(super) fn has(usage: &Value, pointer: &str) -> bool {
-    usage.pointer(pointer).is_some_and(|value| !value.is_null())
+pub(super) fn has(usage: &Value, path: &str) -> bool {
+    at(usage, path).is_some()
 }
 
-pub(super) fn bad_count(pointer: &str, value: &str) -> ParseError {
-    ParseError::BadCount { field: pointer.trim_start_matches('/').replace('/', "."), value: cut(value) }
-}
-
-/// The input outside the cache, for a format whose `input` has the cached tokens (read and written)
-/// inside. A host may change that, so the provider's `total`, of `input` and `rest`, decides where
-/// it can; and more cached tokens than input cannot lie inside it.
-pub(super) fn uncached(input: i64, cached: i64, rest: i64, total: Option<i64>) -> Result<i64, ParseError> {
-    match total {
-        Some(total) if total == input + cached + rest => Ok(input),
-        _ if cached <= input => Ok(input - cached),
-        Some(total) if total != input + rest => Err(ParseError::Inconsistent { input, cached, total }),
-        _ => Ok(input),
-    }
+pub(super) fn bad_count(path: &str, value: &str) -> ParseError {
+    ParseError::BadCount { field: path.replace('/', "."), value: cut(value) }
 }
 
 pub(super) fn kind(value: &Value) -> &'static str {
@@ -69,17 +102,16 @@ mod tests {
     fn a_count_is_a_whole_number_within_bounds() {
         let read = |text: &str| {
             let value: Value = serde_json::from_str(text).unwrap();
-            count(&json!({"a": {"b": value}}), "/a/b").map_err(|error| error.message())
+            count(&json!({"a": {"b": value}}), "a/b").map_err(|error| error.message())
         };
         assert_eq!(read("null"), Ok(None));
         assert_eq!(read("0"), Ok(Some(0)));
+        assert_eq!(read("\"12\""), Ok(Some(12)));
         assert_eq!(read("2147483647"), Ok(Some(MAX_COUNT)));
-        for bad in ["-1", "12.0", "1e+3", "2147483648", "99999999999999999999"] {
+        for bad in ["-1", "12.5", "1e+3", "2147483648", "99999999999999999999", "\"-1\"", "\"twelve\""] {
             let message = format!("\"a.b\" is not a token count: {bad}");
-            assert_eq!(read(bad), Err(message));
+            assert_eq!(read(bad).map_err(|error| error.replace('"', "")), Err(message.replace('"', "")));
         }
-        let text = read("\"12\"").unwrap_err();
-        assert_eq!(text, "\"a.b\" is not a token count: \"12\"");
         let boolean = read("true").unwrap_err();
         assert_eq!(boolean, "\"a.b\" is not a token count: a boolean");
         let long = read(&"9".repeat(500)).unwrap_err();
@@ -87,13 +119,15 @@ mod tests {
     }
 
     #[test]
-    fn the_total_tells_where_cached_tokens_lie() {
-        assert_eq!(uncached(4020, 4012, 4, Some(4024)), Ok(8), "inside");
-        assert_eq!(uncached(12, 1028, 250, Some(1290)), Ok(12), "beside");
-        assert_eq!(uncached(50, 40, 10, Some(100)), Ok(50), "beside, if fewer");
-        assert_eq!(uncached(7, 163, 1, Some(8)), Ok(7), "not in the total");
-        assert_eq!(uncached(7, 163, 1, None), Ok(7), "no total");
-        let error = uncached(7, 163, 1, Some(99)).unwrap_err();
-        assert!(error.message().contains("163") && error.detail().contains("99"));
+    fn a_path_leads_through_objects_places_and_modalities() {
+        let usage = json!({"a": {"b": [{"c": 5}]}, "details": [{"modality": "TEXT", "tokenCount": 2},
+            {"modality": "audio", "tokens": 3}], "a/b": 9});
+        assert_eq!(count(&usage, "a/b/0/c"), Ok(Some(5)));
+        assert_eq!(count(&usage, "a/b/1/c"), Ok(None));
+        assert_eq!(count(&usage, "details/text"), Ok(Some(2)));
+        assert_eq!(count(&usage, "details/AUDIO"), Ok(Some(3)));
+        assert_eq!(first_count(&usage, &["x", "details/AUDIO"]), Ok(Some(3)));
+        assert_eq!(first_count(&json!({"a": 0, "b": 7}), &["a", "b"]), Ok(Some(7)));
+        assert_eq!(first_count(&json!({"a": 0}), &["a", "b"]), Ok(Some(0)));
     }
 }

@@ -1,7 +1,7 @@
 //! What to say of a response that cannot be read.
 
-use super::PROVIDERS;
 use super::count::MAX_COUNT;
+use super::providers::{PROVIDERS, SPANS};
 
 /// The longest piece of a caller's value that a message repeats, in characters.
 pub(super) const MAX_QUOTE: usize = 100;
@@ -15,10 +15,8 @@ pub enum ParseError {
     NotAnObject { found: &'static str },
     /// The response has no usage: what was used is unknown, not zero.
     NoUsage { provider: &'static str, looked_for: String, hint: String },
-    /// A count is not a whole number from 0 to 1,000,000,000,000.
+    /// A count is not a whole number from 0 to 2,147,483,647.
     BadCount { field: String, value: String },
-    /// More tokens are cached than were put in, and the total fits no reading of that.
-    Inconsistent { input: i64, cached: i64, total: i64 },
 }
 
 impl ParseError {
@@ -29,9 +27,6 @@ impl ParseError {
             Self::NotAnObject { found } => format!("a response cannot be {found}"),
             Self::NoUsage { provider, .. } => format!("the {provider} response has no token usage"),
             Self::BadCount { field, value } => format!("\"{field}\" is not a token count: {value}"),
-            Self::Inconsistent { input, cached, .. } => {
-                format!("the response has {cached} cached tokens but only {input} input tokens")
-            }
         }
     }
 
@@ -44,9 +39,6 @@ impl ParseError {
             Self::BadCount { .. } => {
                 format!("A token count is a whole number from 0 to {MAX_COUNT}.")
             }
-            Self::Inconsistent { total, .. } => {
-                format!("The total of {total} fits them neither inside the input nor beside it.")
-            }
         }
     }
 
@@ -54,26 +46,31 @@ impl ParseError {
     pub fn hint(&self) -> String {
         match self {
             Self::UnknownProvider { .. } => {
-                let names: Vec<_> = PROVIDERS.iter().map(|p| p.names.join(" or ")).collect();
+                let names: Vec<_> = PROVIDERS.iter().map(|p| p.names[0]).chain([SPANS[0]]).collect();
                 let names = names.join(", ");
-                format!("Use one of: {names}. For any other, record the counts themselves.")
+                format!(
+                    "Use one of: {names}. For another that answers like one of these, name that one and give vendor; \
+                     else record the counts themselves."
+                )
             }
             Self::NotAnObject { .. } => "Pass the body as a JSON object, or the events of a \
                 stream as a JSON array of objects; not their text as a JSON string."
                 .into(),
             Self::NoUsage { hint, .. } => format!("{hint} An error response has no usage."),
-            Self::BadCount { .. } | Self::Inconsistent { .. } => "Pass the response as the \
+            Self::BadCount { .. } => "Pass the response as the \
                 provider sent it. If it did send this, record the counts themselves."
                 .into(),
         }
     }
 }
 
+/// A text of any length, and with any character, as a message can hold it.
 pub(super) fn cut(text: &str) -> String {
-    match text.chars().nth(MAX_QUOTE) {
+    let cut: String = match text.chars().nth(MAX_QUOTE) {
         None => text.into(),
         Some(_) => text.chars().take(MAX_QUOTE - 1).chain(['…']).collect(),
-    }
+    };
+    cut.replace('\0', "\u{2400}")
 }
 
 #[cfg(test)]
@@ -86,7 +83,7 @@ mod tests {
         let unknown = parse(&"é".repeat(300), &json!({})).unwrap_err();
         let cut = format!("provider \"{}…\" is not known", "é".repeat(99));
         assert_eq!(unknown.message(), cut);
-        let names = "openai, azure, anthropic, gemini or google, vertex_ai or vertex.";
+        let names = "openai, azure, anthropic, gemini, vertex_ai, bedrock, mistral,";
         assert!(unknown.hint().contains(names));
         let text = parse("openai", &json!("{}")).unwrap_err();
         assert_eq!(text.message(), "a response cannot be a string");

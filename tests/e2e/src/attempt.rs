@@ -71,7 +71,8 @@ impl Writer {
         let plan = self.plan();
         let error = run(&mut self.client, &plan, &mut self.random).err();
         if error.is_none() {
-            self.correctable = plan.kept.clone();
+            let is_named_once = |event: &&Event| event.way != Way::Void;
+            self.correctable = plan.kept.iter().filter(is_named_once).cloned().collect();
         }
         Attempt { rows: plan.rows(), error }
     }
@@ -82,7 +83,11 @@ impl Writer {
         let count = 1 + self.random.below(most);
         let mut kept: Vec<Event> = (0..count).map(|_| self.event(way)).collect();
         if let Some(corrected) = self.correctable.pop().filter(|_| self.random.below(8) == 0) {
-            kept.push(self.correction(&corrected));
+            let by_function = corrected.corrects.is_none() && self.random.below(2) == 0;
+            kept.push(match by_function {
+                true => Event { way: Way::Void, ..corrected.taken_back() },
+                false => self.correction(&corrected),
+            });
         }
         let lost = (0..self.random.below(6)).map(|_| self.event(way)).collect();
         let with_chats = self.random.below(4) == 0;

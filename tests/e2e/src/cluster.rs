@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -56,16 +56,43 @@ pub struct Cluster {
 impl Cluster {
     /// A new, running server. `settings` are further lines of postgresql.conf.
     pub fn new(settings: &[&str]) -> Self {
-        let cluster = Self::without_data();
-        cluster.run("initdb", &[&["-D", &text(&cluster.data())], &INITDB[..]].concat());
-        cluster.configure(&[&[SETTINGS], settings].concat());
+        let cluster = Self::initialized(bin(), settings);
         cluster.start();
         cluster
     }
 
+    fn initialized(bin: PathBuf, settings: &[&str]) -> Self {
+        let cluster = Self::without_data(bin);
+        cluster.run("initdb", &[&["-D", &text(&cluster.data())], &INITDB[..]].concat());
+        cluster.configure(&[&[SETTINGS], settings].concat());
+        cluster
+    }
+
+    /// A running server of another version with what a stopped one has, by pg_upgrade.
+    pub fn upgraded_from(old: &Self, bin: PathBuf, settings: &[&str]) -> Self {
+        let cluster = Self::initialized(bin, settings);
+        let [old_bin, new_bin, old_data, new_data, socket] =
+            [&old.bin, &cluster.bin, &old.data(), &cluster.data(), &cluster.socket].map(|path| text(path));
+        let args = ["-b", &old_bin, "-B", &new_bin, "-d", &old_data, "-D", &new_data, "-s", &socket];
+        // It writes where it is.
+        let output = cluster.program("pg_upgrade", &args).current_dir(&cluster.directory).output();
+        let Output { status, stdout, stderr } = output.expect("pg_upgrade starts");
+        let (stdout, stderr) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
+        assert!(status.success(), "{stdout}{stderr}{}", cluster.upgrade_logs());
+        cluster.start();
+        cluster
+    }
+
+    /// What pg_upgrade has logged of each database.
+    fn upgrade_logs(&self) -> String {
+        let find = format!("tail -n 30 {}/pg_upgrade_output.d/*/log/*dump*", text(&self.data()));
+        let output = Command::new("sh").args(["-c", &find]).output().expect("sh starts");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
     /// A running hot standby, which streams from the primary and has its settings and these further ones.
     pub fn standby_of(primary: &Self, settings: &[&str]) -> Self {
-        let cluster = Self::without_data();
+        let cluster = Self::without_data(primary.bin.clone());
         // What leads to the primary is what pg_basebackup is led by.
         let args = ["-D", &text(&cluster.data()), "-c", "fast", "-X", "stream", "-R"];
         let host = text(&primary.socket);
@@ -76,12 +103,7 @@ impl Cluster {
     }
 
     /// A guarded place for a server.
-    fn without_data() -> Self {
-        let bin = std::env::var_os("LLM_USAGE_PG_BIN").map(PathBuf::from).unwrap_or_else(|| {
-            panic!(
-                "LLM_USAGE_PG_BIN does not name the bin directory of a PostgreSQL with llm_usage: run `make test`"
-            )
-        });
+    fn without_data(bin: PathBuf) -> Self {
         let work = std::env::var_os("LLM_USAGE_WORK").map_or_else(std::env::temp_dir, PathBuf::from);
         // The server's programs run elsewhere.
         let directory = fresh_directory(&std::path::absolute(work).expect("a place to work"));
@@ -172,6 +194,11 @@ impl Cluster {
     /// What the server has logged.
     pub fn log(&self) -> String {
         fs::read_to_string(self.directory.join("log")).unwrap_or_default()
+    }
+
+    /// Where its socket is.
+    pub fn socket(&self) -> &Path {
+        &self.socket
     }
 
     /// A connection as superuser.
@@ -268,6 +295,15 @@ extern "C" fn end_shared() {
     if let Some(cluster) = SHARED.get() {
         cluster.end();
     }
+}
+
+/// Where the programs of the tested server are.
+fn bin() -> PathBuf {
+    std::env::var_os("LLM_USAGE_PG_BIN").map(PathBuf::from).unwrap_or_else(|| {
+        panic!(
+            "LLM_USAGE_PG_BIN does not name the bin directory of a PostgreSQL with llm_usage: run `make test`"
+        )
+    })
 }
 
 /// Polls until the condition holds; panics after a minute.

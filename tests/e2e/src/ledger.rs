@@ -15,6 +15,14 @@ pub enum Way {
     Record,
     /// `record_usage_batch`.
     Batch,
+    /// `void_usage` of the event that it names in `corrects`.
+    Void,
+    /// `correct_usage` of that event, which is to be as this one.
+    Correct,
+    /// A better figure under the request key of that event.
+    Supersede,
+    /// By what wrote the row before it.
+    Along,
 }
 
 /// A row of `usage_events`.
@@ -45,6 +53,11 @@ pub struct Event {
     pub request_id: String,
     /// The `request_id` of the event that this one corrects.
     pub corrects: Option<String>,
+    /// `None`: 1, or 0 for a correction.
+    pub requests: Option<i64>,
+    pub reported_cost: Option<BigDecimal>,
+    pub quality: Option<String>,
+    pub unaccounted: Option<i64>,
 }
 
 impl Event {
@@ -56,9 +69,30 @@ impl Event {
         self.input() + i128::from(self.completion)
     }
 
-    /// 0 for a correction, which is no request.
     pub fn requests(&self) -> i128 {
-        i128::from(self.corrects.is_none())
+        self.requests.map_or(i128::from(self.corrects.is_none()), i128::from)
+    }
+
+    /// The row that takes this one back.
+    pub fn taken_back(&self) -> Self {
+        Self {
+            way: Way::Along,
+            prompt: -self.prompt,
+            cache_read: -self.cache_read,
+            cache_write: -self.cache_write,
+            completion: -self.completion,
+            reasoning: -self.reasoning,
+            inference: -self.inference,
+            cache_write_1h: self.cache_write_1h.map(|count| -count),
+            prompt_audio: self.prompt_audio.map(|count| -count),
+            completion_audio: self.completion_audio.map(|count| -count),
+            unaccounted: self.unaccounted.map(|count| -count),
+            cost: self.cost.as_ref().map(|cost| -cost),
+            reported_cost: self.reported_cost.as_ref().map(|cost| -cost),
+            requests: i64::try_from(-self.requests()).ok(),
+            corrects: self.corrects.clone().or_else(|| Some(self.request_id.clone())),
+            ..self.clone()
+        }
     }
 
     pub fn day(&self) -> NaiveDate {
@@ -154,7 +188,7 @@ impl<T: Copy> Edge<T> {
 /// Reads events back as they stand in the ledger; `Event::from_row` takes its rows.
 pub const READ_EVENTS: &str = "SELECT e.occurred_at, e.app_id, e.llm_id, e.model, e.prompt_tokens::bigint, e.cache_read_tokens::bigint,
     e.cache_write_tokens::bigint, e.completion_tokens::bigint, e.inference_tokens::bigint, e.cost::text, e.currency, e.rule_type, e.task_id,
-    coalesce(e.request_id, ''), e.corrects::text, e.user_id, e.vendor FROM llm_usage.usage_events e";
+    coalesce(e.request_id, ''), e.corrects::text, e.user_id, e.vendor, e.requests::bigint FROM llm_usage.usage_events e";
 
 impl Event {
     /// From a row of [`READ_EVENTS`].
@@ -178,6 +212,7 @@ impl Event {
             corrects: row.get(14),
             user_id: row.get(15),
             vendor: row.get(16),
+            requests: row.get(17),
             ..Self::default()
         }
     }

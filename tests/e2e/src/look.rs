@@ -8,14 +8,16 @@ use crate::focus::Bound;
 use crate::ledger::{Book, Budget, Edge, Entity, Event, Message, READ_EVENTS, Session, User, Way};
 use crate::oracle;
 use crate::random::Random;
-use crate::recount::{Range, recount};
+use crate::recount::{Range, of_schema, recount, recount_of};
 
+/// Into how many parts a range is cut; 0: into days.
+pub const CHUNKS: [i32; 4] = [0, 1, 7, 100];
 const GRAINS: [&str; 3] = ["day", "week", "month"];
 const SCOPES: [&[&str]; 4] = [&[], &["task"], &["rule_type"], &["task", "rule_type"]];
 
-/// Reads all that a report may depend on.
-pub fn read_book(transaction: &mut Transaction) -> Result<Book, Error> {
-    let mut rows = |query: &str| transaction.query(query, &[]);
+/// Reads all that a report may depend on, the ledgers as a schema has them.
+fn read_book(transaction: &mut Transaction, schema: &str) -> Result<Book, Error> {
+    let mut rows = |query: &str| transaction.query(&of_schema(query, schema), &[]);
     let events = rows(READ_EVENTS)?;
     let sessions = rows("SELECT started_at, app_id, consumer_id FROM llm_usage.sessions")?;
     let messages = rows("SELECT sent_at, app_id, session_id FROM llm_usage.messages")?;
@@ -92,7 +94,9 @@ pub fn range(random: &mut Random) -> Range {
     let mut starts: Vec<DateTime<Utc>> = (0..2 + random.below(12)).map(|_| instant(random)).collect();
     starts.sort_unstable();
     starts.dedup();
-    let end = starts.pop().expect("two instants") + TimeDelta::microseconds(1);
+    let end = *starts.last().expect("an instant") + TimeDelta::microseconds(1);
+    // Instants may be the same: one start stays.
+    starts.truncate(starts.len().max(2) - 1);
     let app_id = random.pick(&[None, Some(0), Some(1), Some(2), Some(3), Some(99)]);
     let model = random.pick(&[None, Some("gpt-4.1"), Some("house"), Some("House"), Some("never-seen")]);
     let user_id = random.pick(&[None, Some(1), Some(2), Some(99)]);
@@ -104,6 +108,7 @@ fn compare_reports(
     transaction: &mut Transaction,
     book: &Book,
     range: &Range,
+    chunks: &[i32],
     random: &mut Random,
 ) -> Result<u64, Error> {
     let now: DateTime<Utc> = transaction.query_one("SELECT now()", &[])?.get(0);
@@ -131,7 +136,7 @@ fn compare_reports(
     assert_eq!(answer, oracle::app_token_usage(events, app, from, to), "{range:?}");
     let (model, start, end) =
         (range.model.as_deref().unwrap_or("gpt-4.1"), Some(range.starts[0]), Some(range.end));
-    let chunks = Some(random.pick(&[0, 1, 7, 100]));
+    let chunks = Some(random.pick(chunks));
     let answer = ask("model_usage_statistics($1, $2, $3, $4)", &[&model, &start, &end, &chunks])?;
     assert_eq!(
         Ok(answer),
@@ -183,7 +188,7 @@ pub fn look(
     transaction.query_one("SELECT pg_current_snapshot()::text", &[])?;
     if random.below(4) == 0 {
         let own =
-            "SELECT llm_usage.record_usage('gpt-4.1', app_id => 1, prompt_tokens => 3, request_id => 'own'),
+            "SELECT llm_usage.record_usage('gpt-4.1', app_id => 1, prompt_tokens => 3, request_id => 'own' || pg_backend_pid()),
             llm_usage.record_session(1, 'own'), llm_usage.record_message(1)";
         transaction.execute(own, &[])?;
     }
@@ -197,11 +202,31 @@ pub fn look(
             compared += recount(&mut transaction, &range)?;
         }
         if book.is_none() {
-            book = Some(read_book(&mut transaction)?);
+            book = Some(read_book(&mut transaction, "llm_usage")?);
         }
         let book = book.as_ref().expect("it was read");
-        compared += compare_reports(&mut transaction, book, &range, random)?;
+        compared += compare_reports(&mut transaction, book, &range, &CHUNKS, random)?;
         compared += compare_rest(&mut transaction, book, random)?;
+    }
+    transaction.rollback()?;
+    Ok(compared)
+}
+
+/// Compares everything over the ranges with the ledgers as a schema has them, each with the chunks it may be cut into; returns
+/// how often it compared.
+pub fn compare(
+    client: &mut Client,
+    schema: &str,
+    ranges: &[(Range, &[i32])],
+    random: &mut Random,
+) -> Result<u64, Error> {
+    let mut transaction =
+        client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).start()?;
+    let book = read_book(&mut transaction, schema)?;
+    let mut compared = compare_rest(&mut transaction, &book, random)?;
+    for (range, chunks) in ranges {
+        compared += recount_of(&mut transaction, schema, range)?;
+        compared += compare_reports(&mut transaction, &book, range, chunks, random)?;
     }
     transaction.rollback()?;
     Ok(compared)

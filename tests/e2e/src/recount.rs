@@ -12,11 +12,12 @@ use crate::ledger::Edge;
 const LEDGERS: &str = "
     ledger AS MATERIALIZED (
       SELECT e.occurred_at AS at, (e.occurred_at AT TIME ZONE 'UTC')::date AS day, e.app_id, e.llm_id, e.user_id, e.vendor,
-             e.model, e.currency, e.rule_type, e.task_id, CASE WHEN e.corrects IS NULL THEN 1 ELSE 0 END AS request,
-             CASE WHEN e.corrects IS NULL AND e.cost IS NULL THEN 1 ELSE 0 END AS unpriced,
+             e.model, e.currency, e.rule_type, e.task_id, r.request,
+             CASE WHEN e.cost IS NULL THEN r.request ELSE 0 END AS unpriced,
              e.prompt_tokens::numeric + e.cache_read_tokens + e.cache_write_tokens AS input,
              e.completion_tokens::numeric AS completion, e.inference_tokens::numeric AS inference, coalesce(e.cost, 0) AS cost
         FROM llm_usage.usage_events e
+       CROSS JOIN LATERAL (SELECT coalesce(e.requests, CASE WHEN e.corrects IS NULL THEN 1 ELSE 0 END)::integer AS request) r
     ), chats AS MATERIALIZED (
       SELECT s.started_at AS at, s.app_id, s.consumer_id, 1 AS session, 0 AS message FROM llm_usage.sessions s
       UNION ALL
@@ -89,7 +90,9 @@ const RECOUNTS: [(&str, &str); 12] = [
     ),
     (
         "SELECT * FROM llm_usage.unpriced_models",
-        "SELECT vendor, model, sum(unpriced), min(day), max(day) FROM ledger WHERE unpriced = 1 GROUP BY 1, 2",
+        "SELECT vendor, model, sum(unpriced), min(day), max(day)
+           FROM (SELECT vendor, model, day, currency, sum(unpriced) AS unpriced FROM ledger GROUP BY 1, 2, 3, 4) d
+          WHERE unpriced > 0 GROUP BY 1, 2",
     ),
 ];
 
@@ -106,11 +109,24 @@ pub struct Range {
     pub end: DateTime<Utc>,
 }
 
+/// A query of the ledgers as one of the relations of their names in another schema.
+pub fn of_schema(query: &str, schema: &str) -> String {
+    ["usage_events", "sessions", "messages"].iter().fold(query.to_owned(), |query, ledger| {
+        query.replace(&format!("llm_usage.{ledger}"), &format!("{schema}.{ledger}"))
+    })
+}
+
 /// Compares all functions with the ledgers, each in a statement of its own; returns how many were compared.
 pub fn recount(client: &mut impl GenericClient, range: &Range) -> Result<u64, Error> {
+    recount_of(client, "llm_usage", range)
+}
+
+/// The same, with the ledgers as a schema has them.
+pub fn recount_of(client: &mut impl GenericClient, schema: &str, range: &Range) -> Result<u64, Error> {
+    let ledgers = of_schema(LEDGERS, schema);
     for (answer, expected) in RECOUNTS {
         let query = format!(
-            "WITH {LEDGERS}, answered AS ({answer}), expected AS ({expected})
+            "WITH {ledgers}, answered AS ({answer}), expected AS ({expected})
              SELECT 'answered ' || a::text FROM (TABLE answered EXCEPT ALL TABLE expected) a
              UNION ALL SELECT 'expected ' || e::text FROM (TABLE expected EXCEPT ALL TABLE answered) e"
         );

@@ -2,10 +2,12 @@
 
 use std::io::Write;
 
+use bigdecimal::BigDecimal;
 use postgres::types::ToSql;
 use postgres::{Error, Transaction};
 use serde_json::{Map, Value};
 
+use crate::amendment;
 use crate::copy::{CopyText, instant};
 use crate::ledger::{Book, Event, Message, Session, Way};
 use crate::oracle::PriceRow;
@@ -13,9 +15,11 @@ use crate::oracle::PriceRow;
 const INSERT: &str = "INSERT INTO llm_usage.usage_events
     (occurred_at, app_id, llm_id, user_id, vendor, model, service_tier, prompt_tokens, cache_read_tokens,
      cache_write_tokens, completion_tokens, reasoning_tokens, inference_tokens, cache_write_1h_tokens,
-     prompt_audio_tokens, completion_audio_tokens, cost, currency, rule_type, task_id, request_id, corrects)
+     prompt_audio_tokens, completion_audio_tokens, cost, currency, rule_type, task_id, request_id, reported_cost, quality,
+     unaccounted_tokens, corrects, requests)
   VALUES ($1, $2, $3, $4, $5, $6, $7, $8::bigint, $9::bigint, $10::bigint, $11::bigint, $12::bigint, $13::bigint, $14::bigint,
-     $15::bigint, $16::bigint, $17::text::numeric, coalesce($18, $22), $19, $20, $21, (SELECT id FROM llm_usage.usage_events WHERE request_id = $23))";
+     $15::bigint, $16::bigint, $17::text::numeric, coalesce($18, $25), $19, $20, $21,
+     $22::text::numeric, $23, $24::bigint, (SELECT id FROM llm_usage.usage_events WHERE request_id = $26), $27::bigint)";
 
 const INSERT_ROWS: &str = "INSERT INTO llm_usage.usage_events
     (occurred_at, app_id, llm_id, user_id, vendor, model, prompt_tokens, cache_read_tokens, cache_write_tokens,
@@ -28,14 +32,15 @@ const INSERT_ROWS: &str = "INSERT INTO llm_usage.usage_events
 const COPY: &str = "COPY llm_usage.usage_events
     (occurred_at, app_id, llm_id, user_id, vendor, model, service_tier, prompt_tokens, cache_read_tokens,
      cache_write_tokens, completion_tokens, reasoning_tokens, inference_tokens, cache_write_1h_tokens,
-     prompt_audio_tokens, completion_audio_tokens, cost, currency, rule_type, task_id, request_id) FROM STDIN";
+     prompt_audio_tokens, completion_audio_tokens, cost, currency, rule_type, task_id, request_id,
+     reported_cost, quality, unaccounted_tokens) FROM STDIN";
 
-const RECORD: &str = "SELECT status FROM llm_usage.record_usage(
+pub(crate) const RECORD: &str = "SELECT status FROM llm_usage.record_usage(
     occurred_at => $1, app_id => $2, llm_id => $3, user_id => $4, vendor => $5, model => $6, service_tier => $7,
     prompt_tokens => $8, cache_read_tokens => $9, cache_write_tokens => $10, completion_tokens => $11,
     reasoning_tokens => $12, inference_tokens => $13, cache_write_1h_tokens => $14, prompt_audio_tokens => $15,
     completion_audio_tokens => $16, cost => $17::text::numeric, currency => $18, rule_type => $19, task_id => $20,
-    request_id => $21)";
+    request_id => $21, reported_cost => $22::text::numeric, quality => $23, unaccounted_tokens => $24)";
 
 const INSERT_PRICE: &str = "INSERT INTO llm_usage.model_prices
     (vendor, model, service_tier, above_tokens, source, is_default, currency, valid_from, input_per_token,
@@ -110,7 +115,8 @@ pub fn write_events(
                 let insert = transaction.prepare(INSERT)?;
                 for event in run {
                     with_parameters(event, |parameters| {
-                        let more: [&(dyn ToSql + Sync); 2] = [&default_currency, &event.corrects];
+                        let more: [&(dyn ToSql + Sync); 3] =
+                            [&default_currency, &event.corrects, &event.requests];
                         transaction.execute(&insert, &[parameters, &more[..]].concat())
                     })?;
                 }
@@ -125,13 +131,20 @@ pub fn write_events(
                 }
             }
             Way::Batch => record_batch(transaction, run)?,
+            Way::Void | Way::Correct | Way::Supersede => {
+                for event in run {
+                    amendment::write(transaction, event)?;
+                }
+            }
+            Way::Along => {}
         }
     }
     Ok(())
 }
 
-fn with_parameters<T>(event: &Event, run: impl FnOnce(&[&(dyn ToSql + Sync)]) -> T) -> T {
-    let cost = event.cost.as_ref().map(|cost| cost.to_plain_string());
+pub(crate) fn with_parameters<T>(event: &Event, run: impl FnOnce(&[&(dyn ToSql + Sync)]) -> T) -> T {
+    let digits = |amount: &Option<BigDecimal>| amount.as_ref().map(|amount| amount.to_plain_string());
+    let (cost, reported_cost) = (digits(&event.cost), digits(&event.reported_cost));
     run(&[
         &event.occurred_at,
         &event.app_id,
@@ -154,6 +167,9 @@ fn with_parameters<T>(event: &Event, run: impl FnOnce(&[&(dyn ToSql + Sync)]) ->
         &event.rule_type,
         &event.task_id,
         &event.request_id,
+        &reported_cost,
+        &event.quality,
+        &event.unaccounted,
     ])
 }
 
@@ -171,7 +187,8 @@ fn copy_events(transaction: &mut Transaction, events: &[Event], default_currency
         lines.field(event.cost.as_ref().map(|cost| cost.to_plain_string()));
         lines.field(Some(event.currency.as_deref().unwrap_or(default_currency)));
         lines.field(event.rule_type.as_ref()).field(event.task_id.as_ref()).field(Some(&event.request_id));
-        lines.end();
+        lines.field(event.reported_cost.as_ref().map(|cost| cost.to_plain_string()));
+        lines.field(event.quality.as_ref()).field(event.unaccounted).end();
     }
     copy(transaction, COPY, &lines)
 }
@@ -224,6 +241,7 @@ fn batch_element(event: &Event) -> Value {
         ("currency", &event.currency),
         ("rule_type", &event.rule_type),
         ("task_id", &event.task_id),
+        ("quality", &event.quality),
     ];
     for (key, text) in texts {
         if text.is_some() || event.prompt % 2 == 0 {
@@ -234,14 +252,16 @@ fn batch_element(event: &Event) -> Value {
         ("cache_write_1h_tokens", event.cache_write_1h),
         ("prompt_audio_tokens", event.prompt_audio),
         ("completion_audio_tokens", event.completion_audio),
+        ("unaccounted_tokens", event.unaccounted),
     ];
     for (key, count) in parts {
         put(key, count.into());
     }
-    if let Some(cost) = &event.cost {
-        let digits = cost.to_plain_string();
+    for (key, amount) in [("cost", &event.cost), ("reported_cost", &event.reported_cost)] {
+        let Some(amount) = amount else { continue };
+        let digits = amount.to_plain_string();
         let number = serde_json::from_str(&digits).expect("a JSON number");
-        put("cost", if event.completion % 2 == 0 { number } else { digits.into() });
+        put(key, if event.completion % 2 == 0 { number } else { digits.into() });
     }
     Value::Object(element)
 }

@@ -23,7 +23,7 @@ const NONE: [&str; 0] = [];
 fn every_public_function_is_described() {
     let undescribed = names(
         "SELECT p.oid::regprocedure::text FROM pg_proc p
-          WHERE p.pronamespace = 'llm_usage'::regnamespace AND p.proname !~ '^_'
+          WHERE p.pronamespace IN ('llm_usage'::regnamespace, 'llm_usage_http'::regnamespace) AND p.proname !~ '^_'
             AND coalesce(obj_description(p.oid, 'pg_proc'), '') = '' ORDER BY 1",
     );
     assert_eq!(undescribed, NONE);
@@ -34,7 +34,7 @@ fn every_public_table_view_and_type_is_described() {
     // Tables and views have types as well, which need no words of their own; neither do arrays.
     let undescribed = names(
         "SELECT c.oid::regclass::text FROM pg_class c
-          WHERE c.relnamespace = 'llm_usage'::regnamespace AND c.relname !~ '^_' AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+          WHERE c.relnamespace IN ('llm_usage'::regnamespace, 'llm_usage_http'::regnamespace) AND c.relname !~ '^_' AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
             AND c.relname !~ '_[0-9]{4}_[0-9]{2}$' AND coalesce(obj_description(c.oid, 'pg_class'), '') = ''
          UNION ALL
          SELECT t.oid::regtype::text FROM pg_type t LEFT JOIN pg_class c ON c.oid = t.typrelid
@@ -75,11 +75,15 @@ fn the_ids_of_the_ledgers_are_given_by_the_table_one_by_one() {
 fn nothing_is_granted_to_everybody() {
     let granted = names(
         "SELECT format('%s on schema %s', g.privilege_type, n.nspname)
-           FROM pg_namespace n, aclexplode(n.nspacl) g WHERE n.nspname = 'llm_usage' AND g.grantee = 0
+           FROM pg_namespace n, aclexplode(n.nspacl) g WHERE n.nspname IN ('llm_usage', 'llm_usage_http') AND g.grantee = 0
+         UNION ALL
+         SELECT format('%s on %s', g.privilege_type, p.oid::regprocedure)
+           FROM pg_proc p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) g
+          WHERE p.pronamespace IN ('llm_usage'::regnamespace, 'llm_usage_http'::regnamespace) AND g.grantee = 0
          UNION ALL
          SELECT format('%s on %s', g.privilege_type, c.oid::regclass)
            FROM pg_class c, aclexplode(c.relacl) g
-          WHERE c.relnamespace = 'llm_usage'::regnamespace AND g.grantee = 0
+          WHERE c.relnamespace IN ('llm_usage'::regnamespace, 'llm_usage_http'::regnamespace) AND g.grantee = 0
          UNION ALL
          SELECT format('%s on %s.%s', g.privilege_type, c.relname, a.attname)
            FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid, aclexplode(a.attacl) g

@@ -68,7 +68,7 @@ impl Race {
                     app_id: random.below(APPS as u64).cast_signed(),
                     llm_id: 1,
                     model: random.pick(&["a", "B", "ä"]).to_owned(),
-                    request_id: "r".to_owned(),
+                    request_id: format!("r{}", random.below(u64::MAX)),
                     prompt: random.below(100).cast_signed(),
                     completion: random.below(10).cast_signed(),
                     ..Event::default()

@@ -1,160 +1,10 @@
 //! A database in use is dumped and restored: the copy answers the same, letter by letter, and goes on where the other is.
 
-use e2e::cluster::Cluster;
+use std::fs;
+
+use e2e::cluster::{Cluster, wait_until};
+use e2e::used::{FIRST, PUBLIC, assert_same, check_copy, text, used_database};
 use postgres::Client;
-use postgres::error::SqlState;
-
-/// Priced, unpriced and given costs; months with a partition, and months without.
-const FIRST: &str = r#"
-INSERT INTO llm_usage.users (id, email, name) VALUES (3, 'dev@example.com', 'Dev');
-INSERT INTO llm_usage.users (email) VALUES ('öl@example.com') ON CONFLICT DO NOTHING;
-INSERT INTO llm_usage.apps (id, slug, name, owner_id) VALUES (7, 'helpdesk', 'Help "desk"', 3), (12, NULL, NULL, 99);
-INSERT INTO llm_usage.apps (name) VALUES ('Next'), ('After');
-INSERT INTO llm_usage.llms (id, name, vendor) VALUES (2, 'Claude', 'anthropic');
-INSERT INTO llm_usage.budgets (entity_type, entity_id, amount, currency, start_date)
-  VALUES ('App', 7, 100.50, 'USD', NULL), ('App', 8, 0, 'EUR', '2024-01-31'), ('LLM', 2, 12.3456789, 'USD', '2025-03-15');
-INSERT INTO llm_usage.model_prices (vendor, model, currency, valid_from, input_per_token, output_per_token)
-  VALUES ('acme', 'rocket', 'EUR', '-infinity', 0.000000123456789, 0.1);
-SELECT llm_usage.import_prices('{"imported-1": {"litellm_provider": "acme", "mode": "chat",
-  "input_cost_per_token": 1.5e-7, "output_cost_per_token": 0.000002}}');
-SELECT llm_usage.record_usage('gpt-4.1', app_id => 7, llm_id => 2, prompt_tokens => 100, completion_tokens => 50);
-SELECT llm_usage.record_usage('rocket', app_id => 8, user_id => 3, prompt_tokens => 11, completion_tokens => 7,
-  occurred_at => '2025-06-01T23:59:59.999999Z', rule_type => 'toxicity', task_id => 't', attrs => '{"team": "ä"}');
-SELECT llm_usage.record_usage('imported-1', app_id => 7, prompt_tokens => 3, occurred_at => '2025-06-02T00:00:00Z');
-SELECT llm_usage.record_usage('house-model', app_id => 12, llm_id => 2, prompt_tokens => 5);
-SELECT llm_usage.record_usage('house-model', app_id => 12, prompt_tokens => 6, occurred_at => '2001-02-03T04:05:06Z');
-SELECT llm_usage.record_usage('whatever', app_id => 7, completion_tokens => 9, cost => 0.000000000000000000123);
-SELECT llm_usage.record_session(7, 'ann', '2001-02-03T04:05:06Z');
-SELECT llm_usage.record_session(7, 'bob');
-SELECT llm_usage.record_message(session_id => 2), llm_usage.record_message(7, 1, '2001-02-28T23:59:59.999999Z');
-SELECT llm_usage.maintain(2);
-SELECT llm_usage.fold();
-"#;
-
-/// Not folded.
-const SECOND: &str = r#"
-INSERT INTO llm_usage.usage_events (model, app_id, occurred_at, prompt_tokens, cost, corrects)
-  SELECT model, app_id, occurred_at, -prompt_tokens, -cost, id FROM llm_usage.usage_events WHERE model = 'imported-1';
-SELECT llm_usage.record_usage('gpt-4.1', app_id => 7, prompt_tokens => 1, occurred_at => '1999-12-31T23:59:59.999999Z');
-SELECT llm_usage.record_usage('house-model', app_id => 8, prompt_tokens => 4, occurred_at => '2099-01-01T00:00:00Z',
-  rule_type => 'PII');
-SELECT llm_usage.record_session(8, 'ann', '2099-01-01T00:00:00Z'), llm_usage.record_message(8, NULL, '1999-12-31Z');
-INSERT INTO llm_usage.model_prices (vendor, model, valid_from, input_per_token, is_default)
-  VALUES ('acme', 'house-model', '-infinity', 0.25, true);
-"#;
-
-/// All that is asked of both databases, besides the views and tables.
-const REPORTS: [&str; 12] = [
-    "SELECT llm_usage.token_usage_for_app('-infinity', 'infinity', 7)::text",
-    "SELECT llm_usage.token_usage_for_app('2025-06-01', '2025-06-02', 8)::text",
-    "SELECT llm_usage.budget_usage()::text",
-    "SELECT llm_usage.budget_usage('1999-01-01', '2099-12-31')::text",
-    "SELECT llm_usage.token_usage_grouped('-infinity', 'infinity', '{task,rule_type}')::text",
-    "SELECT llm_usage.token_usage_grouped('-infinity', 'infinity')::text",
-    "SELECT llm_usage.app_usage(7, group_by => 'month')::text",
-    "SELECT llm_usage.app_usage(8, group_by => 'week')::text",
-    "SELECT llm_usage.app_token_usage(7)::text",
-    "SELECT llm_usage.app_token_usage(12, '2001-02-03Z', '2001-02-04Z')::text",
-    "SELECT llm_usage.model_usage_statistics('house-model', '2001-02-01Z', '2001-03-01Z', 7)::text",
-    "SELECT llm_usage.model_usage_statistics('rocket', '2025-05-31Z', '2025-06-03Z')::text",
-];
-
-/// The rows of every table and view, and the state of every sequence, in an order of their own.
-const RELATIONS: &str = "SELECT c.oid::regclass::text FROM pg_class c
-    WHERE c.relnamespace = 'llm_usage'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'S') ORDER BY c.relname COLLATE \"C\"";
-
-fn text(client: &mut Client, query: &str) -> String {
-    let text: Option<String> =
-        client.query_one(query, &[]).unwrap_or_else(|error| panic!("{query}: {error}")).get(0);
-    text.unwrap_or_default()
-}
-
-/// Everything that the database says, each answer after its question.
-fn answers(client: &mut Client) -> Vec<(String, String)> {
-    let relations = client.query(RELATIONS, &[]).expect(RELATIONS);
-    let contents = relations.iter().map(|row| {
-        let relation: String = row.get(0);
-        // Where a sequence stands is told without what is written ahead for a crash, a fold without its time.
-        let columns = match relation.as_str() {
-            "llm_usage._fold_progress" => "(ledger, folded_up_to, folded_rows)::text",
-            sequence if sequence.ends_with("_seq") => "(last_value, is_called)::text",
-            _ => "r::text",
-        };
-        format!("SELECT string_agg({columns}, E'\\n' ORDER BY {columns} COLLATE \"C\") FROM {relation} r")
-    });
-    let questions: Vec<String> = REPORTS.map(String::from).into_iter().chain(contents).collect();
-    questions.into_iter().map(|question| (question.clone(), text(client, &question))).collect()
-}
-
-/// The day of the reports that depend on it.
-fn today(client: &mut Client) -> String {
-    text(client, "SELECT (now() AT TIME ZONE 'UTC')::date::text")
-}
-
-fn used_database(cluster: &Cluster) -> String {
-    let database = cluster.create_database();
-    let mut client = cluster.connect(&database);
-    client.batch_execute(FIRST).expect("it is used");
-    client.batch_execute(SECOND).expect("it is used");
-    database
-}
-
-/// Compares what both say; of another day, they are asked again.
-fn assert_same(original: &mut Client, copy: &mut Client) {
-    loop {
-        let day = today(original);
-        let (expected, answered) = (answers(original), answers(copy));
-        if today(copy) == day {
-            assert_eq!(answered, expected);
-            return;
-        }
-    }
-}
-
-fn refused(client: &mut Client, statement: &str) -> Option<SqlState> {
-    client.execute(statement, &[]).expect_err(statement).code().cloned()
-}
-
-fn check_copy(cluster: &Cluster, database: &str, copy: &str) {
-    let (mut original, mut copy) = (cluster.connect(database), cluster.connect(copy));
-    assert_same(&mut original, &mut copy);
-    assert_eq!(text(&mut copy, "SELECT string_agg(v::text, ' ') FROM llm_usage.verify() v"), "");
-    let unpriced =
-        "SELECT count(*)::text FROM llm_usage.usage_events WHERE model = 'house-model' AND cost IS NULL";
-    assert_eq!(text(&mut copy, unpriced), "3");
-    let shipped = "SELECT count(*)::text FROM llm_usage.model_prices WHERE source = 'shipped'";
-    assert_ne!(text(&mut copy, shipped), "0");
-    for (statement, of_month) in [
-        ("UPDATE llm_usage.usage_events SET cost = 1", "usage_events_2001_02"),
-        ("DELETE FROM llm_usage.messages", "messages_2001_02"),
-    ] {
-        assert_eq!(refused(&mut copy, statement), Some(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE));
-        let truncate = format!("TRUNCATE llm_usage.{of_month}");
-        assert_eq!(refused(&mut copy, &truncate), Some(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE));
-    }
-    // Both go on alike: the next ids, the price that is known by now, maintenance.
-    let more = "INSERT INTO llm_usage.usage_events (occurred_at, model, app_id, prompt_tokens)
-          VALUES ('2001-02-03Z', 'house-model', 12, 2), ('1999-12-31Z', 'house-model', 12, 3);
-        INSERT INTO llm_usage.users (email) VALUES ('new@example.com');
-        INSERT INTO llm_usage.llms (name) VALUES ('new');
-        SELECT llm_usage.record_session(7, 'new', '2001-02-03Z'), llm_usage.record_message(7, 1, '2001-02-03Z');
-        SELECT llm_usage.maintain(2)";
-    for client in [&mut original, &mut copy] {
-        client.batch_execute(more).expect("it goes on");
-    }
-    assert_same(&mut original, &mut copy);
-    let priced = "SELECT string_agg(cost::text, ' ' ORDER BY id) FROM llm_usage.usage_events WHERE model = 'house-model'";
-    assert_eq!(text(&mut copy, priced), "0.5 0.75");
-    let ids = "SELECT (count(DISTINCT id) = count(*))::text FROM llm_usage.usage_events";
-    assert_eq!(text(&mut copy, ids), "true");
-    for client in [&mut original, &mut copy] {
-        assert_ne!(text(client, "SELECT llm_usage.fold()::text"), "0");
-        assert_eq!(text(client, "SELECT string_agg(v::text, ' ') FROM llm_usage.verify() v"), "");
-    }
-    assert_same(&mut original, &mut copy);
-    let left = "SELECT count(*)::text FROM llm_usage.usage_events_default";
-    assert_eq!(text(&mut copy, left), "0");
-}
 
 fn dump_and_restore(name: &str, dump: &[&str], restore: &[&str]) {
     let cluster = Cluster::shared();
@@ -164,7 +14,7 @@ fn dump_and_restore(name: &str, dump: &[&str], restore: &[&str]) {
     let path = path.to_str().expect("a UTF-8 path");
     cluster.run("pg_dump", &[dump, &["-f", path, "-d", &database]].concat());
     cluster.run("pg_restore", &[restore, &["--exit-on-error", "-d", &copy, path]].concat());
-    check_copy(cluster, &database, &copy);
+    check_copy(&mut cluster.connect(&database), &mut cluster.connect(&copy));
 }
 
 #[test]
@@ -175,4 +25,65 @@ fn a_restored_file_answers_the_same() {
 #[test]
 fn a_directory_restored_in_parallel_answers_the_same() {
     dump_and_restore("directory.dump", &["-Fd", "-j2"], &["-j2"]);
+}
+
+#[test]
+fn a_fold_at_any_moment_of_a_restore_changes_nothing() {
+    let cluster = Cluster::shared();
+    let (database, copy) = (used_database(cluster), cluster.create_empty_database());
+    let path = cluster.path("plain.sql");
+    let script = cluster.run("pg_dump", &["-d", &database]);
+    // As a worker may, which cannot know what psql is at.
+    let script = script.replace("\n\\.\n", "\n\\.\nSELECT llm_usage.fold();\n");
+    assert!(script.matches("llm_usage.fold()").count() > 20);
+    fs::write(&path, script).expect("a file");
+    let path = path.to_str().expect("a UTF-8 path");
+    cluster.run("psql", &["-qX", "-o", "/dev/null", "-v", "ON_ERROR_STOP=1", "-d", &copy, "-f", path]);
+    check_copy(&mut cluster.connect(&database), &mut cluster.connect(&copy));
+}
+
+/// A server with a worker that folds its one database all the time.
+fn with_worker() -> (Cluster, Client) {
+    let settings = [
+        "shared_preload_libraries = 'llm_usage'",
+        "llm_usage.databases = 'used'",
+        "llm_usage.fold_interval = '1ms'",
+    ];
+    let cluster = Cluster::new(&settings);
+    cluster.connect("postgres").batch_execute("CREATE DATABASE used TEMPLATE template0").expect("a database");
+    let client = cluster.connect("used");
+    (cluster, client)
+}
+
+fn wait_until_folded(client: &mut Client) {
+    let tail = "SELECT sum(tail_events)::text FROM llm_usage.status()";
+    wait_until("the worker has folded all", || text(client, tail) == "0");
+    assert_eq!(text(client, "SELECT string_agg(v::text, ' ') FROM llm_usage.verify() v"), "");
+}
+
+#[test]
+fn workers_on_both_sides_change_no_answer() {
+    let (source, mut original) = with_worker();
+    let once = format!("CREATE EXTENSION llm_usage; {FIRST}");
+    original.batch_execute(&once).expect("it is used");
+    for (name, format) in [("custom.dump", &["-Fc"][..]), ("directory.dump", &["-Fd", "-j2"])] {
+        let path = source.path(name);
+        let path = path.to_str().expect("a UTF-8 path");
+        // What is not folded yet when the dump begins may be when it ends.
+        original.batch_execute("SELECT llm_usage.record_usage('late', app_id => 7, prompt_tokens => 1) FROM generate_series(1, 500)").expect("a tail");
+        source.run("pg_dump", &[format, &["-f", path, "-d", "used"]].concat());
+        let (target, mut copy) = with_worker();
+        let restore = ["-j2", "--exit-on-error", "-d", "used", path];
+        // Both run as the same user.
+        target.run("pg_restore", &restore);
+        assert_same(&mut original, &mut copy, PUBLIC);
+        assert_eq!(text(&mut copy, "SELECT string_agg(v::text, ' ') FROM llm_usage.verify() v"), "");
+        let more = "INSERT INTO llm_usage.usage_events (occurred_at, model, app_id) VALUES ('2001-02-03Z', 'more', 12);
+            SELECT llm_usage.record_session(7, 'new', '2001-02-03Z'), llm_usage.record_message(7, 1, '2001-02-03Z')";
+        for client in [&mut original, &mut copy] {
+            client.batch_execute(more).expect("it goes on");
+            wait_until_folded(client);
+        }
+        assert_same(&mut original, &mut copy, PUBLIC);
+    }
 }

@@ -16,7 +16,7 @@ const INSERT: &str =
 /// Into a month without a partition.
 const INSERT_INTO_PARTITION: &str =
     "INSERT INTO llm_usage.usage_events_default (id, occurred_at, app_id, model, prompt_tokens, currency)
-    VALUES (nextval('llm_usage.usage_events_id_seq'), '2001-02-03Z', 1, 'm', 1, 'USD')";
+    OVERRIDING SYSTEM VALUE VALUES (nextval('llm_usage.usage_events_id_seq'), '2001-02-03Z', 1, 'm', 1, 'USD')";
 const INSERT_SESSION: &str = "INSERT INTO llm_usage.sessions (app_id, consumer_id) VALUES (1, 'ann')";
 const FOLD: &str = "SELECT llm_usage.fold('100 milliseconds')";
 /// Far more than the patience, far less than for ever.

@@ -1,4 +1,4 @@
-//! A fold or a rebuild that is stopped in its middle has done nothing, and the next one does it.
+//! A fold, a rebuild, a batch or maintenance that is stopped in its middle has done nothing, and the next one does it.
 
 use std::thread;
 
@@ -37,12 +37,12 @@ enum Stop {
     Terminate,
 }
 
-/// Runs the statement until it waits for the lock of a rollup, in the middle of its work, and stops it there.
+/// Runs the statement until it waits for the lock that another session takes, in the middle of its work, and stops it there.
 fn stop_in_the_middle(database: &str, statement: &'static str, lock: &str, how: Stop) {
     let connect = || Cluster::shared().connect(database);
     let (mut victim, mut holder, mut observer) = (connect(), connect(), connect());
     let pid = number(&mut victim, "SELECT pg_backend_pid()::bigint");
-    run(&mut holder, &format!("BEGIN; LOCK TABLE {lock} IN EXCLUSIVE MODE"));
+    run(&mut holder, &format!("BEGIN; {lock}"));
     if let Stop::Timeout = how {
         run(&mut victim, "SET statement_timeout = '500ms'");
     }
@@ -67,10 +67,10 @@ fn a_fold_or_rebuild_that_is_stopped_in_its_middle_leaves_everything_exact() {
     let database = Cluster::shared().create_database();
     let mut client = Cluster::shared().connect(&database);
     let parts = [
-        ("SELECT llm_usage.fold()", "llm_usage._by_session_day"),
-        ("SELECT llm_usage.fold()", "llm_usage._active_users_hour"),
-        ("SELECT llm_usage.rebuild()", "llm_usage._by_session_day"),
-        ("SELECT llm_usage.rebuild()", "llm_usage._by_model_hour"),
+        ("SELECT llm_usage.fold()", "LOCK llm_usage._by_session_day IN EXCLUSIVE MODE"),
+        ("SELECT llm_usage.fold()", "LOCK llm_usage._active_users_hour IN EXCLUSIVE MODE"),
+        ("SELECT llm_usage.rebuild()", "LOCK llm_usage._by_session_day IN EXCLUSIVE MODE"),
+        ("SELECT llm_usage.rebuild()", "LOCK llm_usage._by_model_hour IN EXCLUSIVE MODE"),
     ];
     for (statement, lock) in parts {
         for how in [Stop::Cancel, Stop::Timeout, Stop::Terminate] {
@@ -88,4 +88,65 @@ fn a_fold_or_rebuild_that_is_stopped_in_its_middle_leaves_everything_exact() {
     }
     run(&mut client, "SELECT llm_usage.rebuild()");
     check(&mut client);
+}
+
+/// An event trigger that waits in the middle of what makes or drops the partition of a month.
+const WAITS: &str = "
+    CREATE FUNCTION public.wait() RETURNS event_trigger LANGUAGE plpgsql AS $$
+    BEGIN
+      IF to_regclass('llm_usage.sessions_2001_02') IS NULL AND tg_tag = 'DROP TABLE'
+         OR to_regclass('llm_usage.sessions_2001_02') IS NOT NULL AND tg_tag = 'CREATE TABLE' THEN
+        PERFORM pg_advisory_xact_lock(1);
+      END IF;
+    END $$;
+    CREATE EVENT TRIGGER waits ON ddl_command_end WHEN TAG IN ('CREATE TABLE', 'DROP TABLE')
+      EXECUTE FUNCTION public.wait()";
+const CHATS: &str = "INSERT INTO llm_usage.sessions (started_at, consumer_id) VALUES ('2001-02-03Z', 'ann')";
+/// Everything that is in the ledgers, wherever it is.
+const ROWS: &str =
+    "SELECT (SELECT count(*) FROM llm_usage.usage_events) + (SELECT count(*) FROM llm_usage.sessions)";
+const PARTITIONS: &str = "SELECT count(*) FROM pg_inherits";
+
+#[test]
+fn maintenance_that_is_stopped_in_its_middle_leaves_everything_exact() {
+    let database = Cluster::shared().create_database();
+    let mut client = Cluster::shared().connect(&database);
+    run(&mut client, WRITE);
+    run(&mut client, CHATS);
+    run(&mut client, "SELECT llm_usage.fold()");
+    run(&mut client, WAITS);
+    for statement in ["SELECT llm_usage.maintain(1)", "SELECT llm_usage.drop_month('2001-02-28')"] {
+        for how in [Stop::Cancel, Stop::Timeout, Stop::Terminate] {
+            let before = [ROWS, PARTITIONS].map(|query| number(&mut client, query));
+            stop_in_the_middle(&database, statement, "SELECT pg_advisory_xact_lock(1)", how);
+            assert_eq!([ROWS, PARTITIONS].map(|query| number(&mut client, query)), before);
+            check(&mut client);
+        }
+        let before = number(&mut client, PARTITIONS);
+        run(&mut client, statement);
+        assert_ne!(number(&mut client, PARTITIONS), before);
+    }
+    // The rollups keep what the ledgers have no more.
+    verify(&mut client).expect("it verifies");
+}
+
+#[test]
+fn a_batch_that_is_stopped_in_its_middle_leaves_everything_exact() {
+    let database = Cluster::shared().create_database();
+    let mut client = Cluster::shared().connect(&database);
+    run(&mut client, WRITE);
+    run(&mut client, "SELECT llm_usage.maintain(1)");
+    let batch = r#"SELECT llm_usage.record_usage_batch('[{"model": "m", "app_id": 1, "prompt_tokens": 3},
+        {"model": "m", "app_id": 1, "prompt_tokens": 4, "occurred_at": "2001-02-03T00:00:00Z"}]')"#;
+    for how in [Stop::Cancel, Stop::Timeout, Stop::Terminate] {
+        let before = number(&mut client, ROWS);
+        // The first event of it is written by then.
+        stop_in_the_middle(&database, batch, "LOCK llm_usage.usage_events_2001_02 IN EXCLUSIVE MODE", how);
+        assert_eq!(number(&mut client, ROWS), before);
+        check(&mut client);
+        run(&mut client, batch);
+        assert_eq!(number(&mut client, ROWS), before + 2);
+        run(&mut client, "SELECT llm_usage.fold()");
+        check(&mut client);
+    }
 }

@@ -2,10 +2,14 @@
 
 use std::cell::RefCell;
 
+use bigdecimal::BigDecimal;
 use e2e::arbitrary::{price_rows, priced_events};
 use e2e::cluster::Cluster;
 use e2e::ledger::{Event, Way};
+use e2e::look::{differences, range};
 use e2e::oracle::{self, Priced};
+use e2e::random::Random;
+use e2e::recount::recount;
 use e2e::scenario::property;
 use e2e::writer::{write_events, write_prices};
 use postgres::{Client, GenericClient, Transaction};
@@ -63,6 +67,73 @@ fn every_event_is_priced_exactly_and_taken_back_for_the_same() {
         prop_assert_eq!(recorded(&mut transaction), expected);
         Ok(())
     });
+}
+
+/// What an event costs in the end, as the ledger's rows for it add up.
+fn standing(transaction: &mut Transaction) -> Vec<(String, Option<String>, String)> {
+    let query = "SELECT request_id, trim_scale(sum(cost))::text, currency FROM llm_usage.usage_events
+        GROUP BY request_id, currency, cost IS NULL
+        HAVING (sum(llm_usage._requests(requests, corrects)), sum(prompt_tokens), sum(completion_tokens), coalesce(sum(cost), 0))
+            <> (0, 0, 0, 0)
+        ORDER BY length(request_id), request_id";
+    let rows = transaction.query(query, &[]).expect("the ledger");
+    rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect()
+}
+
+fn fold_if(transaction: &mut Transaction, wanted: bool) {
+    if wanted {
+        transaction.execute("SELECT llm_usage.fold()", &[]).expect("a fold");
+    }
+}
+
+/// Calls `reprice()`; how many events it names.
+fn repriced(transaction: &mut Transaction, dry_run: bool) -> i64 {
+    let query =
+        "SELECT coalesce(sum(events), 0)::bigint FROM llm_usage.reprice(dry_run => $1, reason => 'late')";
+    transaction.query_one(query, &[&dry_run]).expect(query).get(0)
+}
+
+#[test]
+fn repriced_events_are_as_if_recorded_at_the_new_prices() {
+    let cluster = Cluster::shared();
+    let client = RefCell::new(cluster.connect(&cluster.create_database()));
+    let random = RefCell::new(Random::new(7));
+    property(
+        (price_rows(), price_rows(), priced_events(), any::<[bool; 3]>()),
+        |(old, new, events, folds)| {
+            let mut client = client.borrow_mut();
+            let mut transaction = client.transaction().expect("a transaction");
+            write_prices(&mut transaction, &old);
+            write_events(&mut transaction, &events, "USD").expect("the events");
+            fold_if(&mut transaction, folds[0]);
+            transaction.execute("DELETE FROM llm_usage.model_prices", &[]).expect("no prices");
+            write_prices(&mut transaction, &new);
+            let mut changed = 0;
+            let mut expected = Vec::new();
+            for event in &events {
+                let before = oracle::price(event, &old, "USD");
+                let now = oracle::price(event, &new, "USD");
+                // What has no price any more, and what was given, stays.
+                let after = if now.priced == Some(true) { now } else { before.clone() };
+                let amount = |cost: &Option<BigDecimal>| cost.as_ref().map(oracle::digits);
+                if (amount(&before.cost), &before.currency) != (amount(&after.cost), &after.currency) {
+                    changed += 1;
+                }
+                expected.push((event.request_id.clone(), amount(&after.cost), after.currency));
+            }
+            expected.sort_by_key(|(name, ..)| (name.len(), name.clone()));
+            prop_assert_eq!(repriced(&mut transaction, true), changed);
+            prop_assert_eq!(repriced(&mut transaction, false), changed);
+            fold_if(&mut transaction, folds[1]);
+            prop_assert_eq!(repriced(&mut transaction, false), 0);
+            prop_assert_eq!(standing(&mut transaction), expected);
+            fold_if(&mut transaction, folds[2]);
+            prop_assert_eq!(differences(&mut transaction).expect("it verifies"), Vec::<String>::new());
+            let range = range(&mut random.borrow_mut());
+            recount(&mut transaction, &range).expect("it recounts");
+            Ok(())
+        },
+    );
 }
 
 fn add_price(client: &mut impl GenericClient, input_per_token: &str) {

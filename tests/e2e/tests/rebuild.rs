@@ -40,6 +40,12 @@ fn months_left(client: &mut Client) -> i64 {
 
 /// Events, sessions and messages of some months, some of them not folded.
 fn fill(client: &mut Client, writer: Client) {
+    run(
+        client,
+        r#"INSERT INTO llm_usage.reported_attrs VALUES ('team');
+           INSERT INTO llm_usage.usage_events (model, attrs, occurred_at)
+           SELECT 'm', jsonb_build_object('team', n % 3), now() - n * interval '9 days' FROM generate_series(1, 12) n"#,
+    );
     let mut writer = Writer::new(writer, "filler".to_owned(), 1, 6);
     for transaction in 0..60 {
         let attempt = writer.write();
@@ -118,7 +124,7 @@ fn check_rebuilt(client: &mut Client) {
     assert_eq!(number(client, query), 0);
     let rebuilt = "SELECT count(*) FROM (
         SELECT day, requests, total_tokens FROM llm_usage.usage_by_day EXCEPT ALL
-        SELECT (occurred_at AT TIME ZONE 'UTC')::date, count(*) FILTER (WHERE corrects IS NULL),
+        SELECT (occurred_at AT TIME ZONE 'UTC')::date, sum(CASE WHEN corrects IS NULL THEN 1 ELSE coalesce(requests, 0) END),
                sum(prompt_tokens::numeric + cache_read_tokens + cache_write_tokens + completion_tokens)
           FROM llm_usage.usage_events GROUP BY 1, currency) d
        WHERE date_trunc('month', d.day)::date IN (SELECT r.month FROM llm_usage._rebuild r WHERE r.rebuilt)";
@@ -170,4 +176,31 @@ fn a_rebuild_beside_readers_changes_no_answer() {
         assert!(threads.into_iter().all(|thread| thread.join().expect("no difference") > 0));
     });
     check(&mut client);
+}
+
+#[test]
+fn a_month_that_is_dropped_while_a_rebuild_is_under_way_stays_as_it_was() {
+    let cluster = Cluster::shared();
+    let mut client = cluster.connect(&cluster.create_database());
+    run(
+        &mut client,
+        "INSERT INTO llm_usage.usage_events (occurred_at, model, prompt_tokens)
+           VALUES ('2001-02-03Z', 'm', 5), ('2001-03-03Z', 'm', 7);
+         SELECT llm_usage.maintain(0); SELECT llm_usage.fold(); SELECT llm_usage.rebuild(0)",
+    );
+    let tokens = "SELECT sum(total_tokens)::bigint FROM llm_usage.usage_by_day";
+    run(&mut client, "SELECT llm_usage.drop_month('2001-02-03'); SELECT llm_usage.rebuild(1)");
+    assert_eq!((number(&mut client, tokens), months_left(&mut client)), (12, 0));
+    // The last month that it has left may be dropped, too; the next rebuild is one of what there is by then.
+    run(&mut client, "SELECT llm_usage.rebuild(0); SELECT llm_usage.drop_month('2001-03-03')");
+    assert_eq!((number(&mut client, tokens), months_left(&mut client)), (12, 0));
+    run(
+        &mut client,
+        "INSERT INTO llm_usage.usage_events (occurred_at, model, prompt_tokens) VALUES ('2001-04-03Z', 'm', 1);
+         SELECT llm_usage.fold(); UPDATE llm_usage._by_model_day SET requests = 2 WHERE bucket > '2001-04-01Z'",
+    );
+    assert_eq!(differences(&mut client).expect("it verifies").len(), 2);
+    run(&mut client, "SELECT llm_usage.rebuild()");
+    verify(&mut client).expect("it verifies");
+    assert_eq!(number(&mut client, tokens), 13);
 }

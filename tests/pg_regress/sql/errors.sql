@@ -91,6 +91,11 @@ INSERT INTO llm_usage.usage_events (model) VALUES ('');
 INSERT INTO llm_usage.usage_events (id, model) VALUES (5, 'm');
 \echo :LAST_ERROR_SQLSTATE
 INSERT INTO llm_usage.usage_events (model, corrects, prompt_tokens, cost) VALUES ('m', 1, -2147483648, 0);
+INSERT INTO llm_usage.usage_events (model, requests) VALUES ('m', 0);
+INSERT INTO llm_usage.usage_events (model, corrects, requests) VALUES ('m', 1, -2);
+INSERT INTO llm_usage.usage_events (model, quality) VALUES ('m', 'guessed');
+INSERT INTO llm_usage.usage_events (model, reported_cost) VALUES ('m', -0.5);
+INSERT INTO llm_usage.usage_events (model, unaccounted_tokens) VALUES ('m', -2147483648);
 -- An id that the table did not give, but for one that is ahead of those it gave.
 INSERT INTO llm_usage.usage_events (id, model) OVERRIDING SYSTEM VALUE VALUES (-3, 'm');
 INSERT INTO llm_usage.usage_events (model) SELECT 'm' FROM generate_series(1, 3);

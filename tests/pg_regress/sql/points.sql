@@ -1,20 +1,20 @@
 -- The points of a rollup's row: packed by an aggregate, summed up part by part, compared.
 SET TimeZone = 'UTC';
 SET DateStyle = 'ISO';
-CREATE TABLE points (bucket timestamptz, at bigint, is_request boolean, input_tokens bigint, completion_tokens bigint);
+CREATE TABLE points (bucket timestamptz, at bigint, requests integer, input_tokens bigint, completion_tokens bigint);
 INSERT INTO points VALUES
-  ('2025-06-01 00:00', 0, true, 10, 1),
-  ('2025-06-01 00:00', 59999999, true, 20, 2),
-  ('2025-06-01 00:00', 60000000, true, 40, 4),
-  ('2025-06-01 00:00', 60000000, false, -40, -4),
-  ('2025-06-01 00:00', 60000001, true, 80, 8),
-  ('2025-06-01 00:00', 299999999, true, 160, 16),
-  ('2025-06-01 00:05', 0, false, 0, 0);
+  ('2025-06-01 00:00', 0, 1, 10, 1),
+  ('2025-06-01 00:00', 59999999, 1, 20, 2),
+  ('2025-06-01 00:00', 60000000, 1, 40, 4),
+  ('2025-06-01 00:00', 60000000, -1, -40, -4),
+  ('2025-06-01 00:00', 60000001, 1, 80, 8),
+  ('2025-06-01 00:00', 299999999, 1, 160, 16),
+  ('2025-06-01 00:05', 0, 0, 0, 0);
 CREATE TABLE packed AS
-  SELECT bucket, llm_usage._points_agg(bucket + at * interval '1 microsecond', bucket, is_request, input_tokens, completion_tokens ORDER BY at) AS points
+  SELECT bucket, llm_usage._points_agg(bucket + at * interval '1 microsecond', bucket, requests, input_tokens, completion_tokens ORDER BY at) AS points
     FROM points GROUP BY bucket;
 SELECT bucket, points FROM packed ORDER BY bucket;
-SELECT llm_usage._points_agg(bucket, bucket, is_request, input_tokens, completion_tokens) AS of_none FROM points WHERE false;
+SELECT llm_usage._points_agg(bucket, bucket, requests, input_tokens, completion_tokens) AS of_none FROM points WHERE false;
 
 -- A bound that is exactly a point's instant begins the part of that point; the last part has no end.
 SELECT p.bucket, part.*
@@ -30,10 +30,10 @@ SELECT * FROM llm_usage._points_by_part('\x010203', 'infinity', '{2025-06-01, in
 -- The parts are those of width_bucket, whatever the points and the starts.
 CREATE TABLE many AS
   SELECT n, timestamptz '2025-06-01' + n % 40 * interval '5 min' AS bucket, n::bigint * 7919 * 7919 % 300000000 AS at,
-         n % 11 <> 0 AS is_request, (n % 4001 - 100)::bigint AS input_tokens, (n % 977 - 50)::bigint AS completion_tokens
+         (n % 11 <> 0)::integer - (n % 5 = 0)::integer AS requests, (n % 4001 - 100)::bigint AS input_tokens, (n % 977 - 50)::bigint AS completion_tokens
     FROM generate_series(1, 20000) n;
 CREATE TABLE many_packed AS
-  SELECT bucket, llm_usage._points_agg(bucket + at * interval '1 microsecond', bucket, is_request, input_tokens, completion_tokens) AS points FROM many GROUP BY bucket;
+  SELECT bucket, llm_usage._points_agg(bucket + at * interval '1 microsecond', bucket, requests, input_tokens, completion_tokens) AS points FROM many GROUP BY bucket;
 SELECT width, count(*) AS parts, count(*) FILTER (WHERE a IS DISTINCT FROM b) AS different
   FROM unnest('{1 second, 37 seconds, 5 minutes, 1 hour}'::interval[]) width,
        LATERAL (SELECT array_agg(s) AS starts FROM generate_series('2025-06-01 00:10'::timestamptz, '2025-06-01 03:00', width) s) s,
@@ -41,7 +41,7 @@ SELECT width, count(*) AS parts, count(*) FILTER (WHERE a IS DISTINCT FROM b) AS
                   FROM many_packed m, llm_usage._points_by_part(m.points, m.bucket, s.starts) p GROUP BY part) a
   FULL JOIN
        LATERAL (SELECT width_bucket(m.bucket + m.at * interval '1 microsecond', s.starts) AS part,
-                       sum(m.is_request::int)::numeric, sum(m.input_tokens), sum(m.completion_tokens)
+                       sum(m.requests)::numeric, sum(m.input_tokens), sum(m.completion_tokens)
                   FROM many m GROUP BY 1) b USING (part)
  GROUP BY width ORDER BY width;
 
@@ -49,13 +49,13 @@ SELECT width, count(*) AS parts, count(*) FILTER (WHERE a IS DISTINCT FROM b) AS
 SELECT count(*) AS buckets, count(*) FILTER (WHERE one = two) AS equal
   FROM (SELECT llm_usage._points_sorted(points) AS one FROM many_packed WHERE bucket = '2025-06-01') x,
        (SELECT llm_usage._points_sorted(
-                 llm_usage._points_agg(bucket + at * interval '1 microsecond', bucket, is_request, input_tokens, completion_tokens ORDER BY n DESC) FILTER (WHERE n > 9000)
-                 || llm_usage._points_agg(bucket + at * interval '1 microsecond', bucket, is_request, input_tokens, completion_tokens) FILTER (WHERE n <= 9000)) AS two
+                 llm_usage._points_agg(bucket + at * interval '1 microsecond', bucket, requests, input_tokens, completion_tokens ORDER BY n DESC) FILTER (WHERE n > 9000)
+                 || llm_usage._points_agg(bucket + at * interval '1 microsecond', bucket, requests, input_tokens, completion_tokens) FILTER (WHERE n <= 9000)) AS two
           FROM many WHERE bucket = '2025-06-01') y;
 
 -- One group that grows far beyond its first room.
 SELECT length(points), sum(part.requests)
-  FROM (SELECT llm_usage._points_agg('2025-06-01 00:05'::timestamptz - n * interval '1 microsecond', '2025-06-01', true, 2000, 500) AS points FROM generate_series(1, 200000) n) x,
+  FROM (SELECT llm_usage._points_agg('2025-06-01 00:05'::timestamptz - n * interval '1 microsecond', '2025-06-01', 1, 2000, 500) AS points FROM generate_series(1, 200000) n) x,
        llm_usage._points_by_part(points, '2025-06-01', '{}') part
  GROUP BY 1;
 
@@ -68,15 +68,15 @@ SELECT llm_usage._points_sorted('') AS empty, llm_usage._points_sorted(NULL) IS 
 
 -- The largest values, and sums that leave 64 bits.
 CREATE TABLE huge AS
-  SELECT llm_usage._points_agg(occurred_at, '2025-06-01', is_request, input_tokens, completion_tokens) AS points
-    FROM (VALUES (timestamptz 'infinity', true, 9223372036854775807, -9223372036854775808),
-                 ('2025-06-01', false, -9223372036854775808, 9223372036854775807)) v (occurred_at, is_request, input_tokens, completion_tokens);
-SELECT length(points), part.* FROM huge, llm_usage._points_by_part(points, '2025-06-01', '{2025-06-01, infinity}') part;
+  SELECT llm_usage._points_agg(occurred_at, '2025-06-01', requests, input_tokens, completion_tokens) AS points
+    FROM (VALUES (timestamptz '9999-12-31 23:59:59.999999', 1, 9223372036854775807, -9223372036854775808),
+                 ('2025-06-01', 0, -9223372036854775808, 9223372036854775807)) v (occurred_at, requests, input_tokens, completion_tokens);
+SELECT length(points), part.* FROM huge, llm_usage._points_by_part(points, '2025-06-01', '{2025-06-01, 2025-06-02}') part;
 SELECT part.* FROM huge, llm_usage._points_by_part(points, '2025-06-01', '{}') part;
 
 \set VERBOSITY default
 \set SHOW_CONTEXT never
-SELECT part.* FROM huge, llm_usage._points_by_part(points || points, '2025-06-01', '{infinity}') part;
+SELECT part.* FROM huge, llm_usage._points_by_part(points || points, '2025-06-01', '{2025-06-02}') part;
 \echo :LAST_ERROR_SQLSTATE
 SELECT * FROM llm_usage._points_by_part('\x0102030102', '2025-06-01', '{2025-06-01}');
 \echo :LAST_ERROR_SQLSTATE
@@ -84,7 +84,9 @@ SELECT llm_usage._points_sorted('\xffffffffffffffffffffffffffffff');
 \echo :LAST_ERROR_SQLSTATE
 SELECT * FROM llm_usage._points_by_part('\x010203', '2025-06-01', '{2025-06-01, NULL}');
 \echo :LAST_ERROR_SQLSTATE
-SELECT llm_usage._points_agg('2025-05-31 23:59:59.999999', '2025-06-01', true, 1, 1);
+SELECT llm_usage._points_agg('2025-05-31 23:59:59.999999', '2025-06-01', 1, 1, 1);
 \echo :LAST_ERROR_SQLSTATE
-SELECT llm_usage._points_agg('2025-06-01', '2025-06-01', true, NULL, 1);
+SELECT llm_usage._points_agg('2025-06-01', '2025-06-01', 2, 1, 1);
+\echo :LAST_ERROR_SQLSTATE
+SELECT llm_usage._points_agg('2025-06-01', '2025-06-01', 1, NULL, 1);
 \echo :LAST_ERROR_SQLSTATE

@@ -32,12 +32,15 @@ fn requests(today: NaiveDate, few_tokens: bool) -> impl Strategy<Value = Event> 
     let when_and_who = (select(&WAYS[..]), instants(today), app_ids(), 0..3_i64, option::of(1..4_i64));
     let what = (text(&MODELS), option::of(text(&RULES)), option::of(text(&TASKS)));
     let cost = (option::weighted(0.8, amounts()), option::weighted(0.8, currencies()));
-    (when_and_who, what, token_kinds(few_tokens), cost).prop_map(
+    let quality = select(&[None, None, None, None, Some("partial"), Some("estimated")][..]);
+    let said = (option::weighted(0.1, amounts()), option::weighted(0.1, -9..9_i64), quality);
+    (when_and_who, what, token_kinds(few_tokens), cost, said).prop_map(
         |(
             (way, occurred_at, app_id, llm_id, user_id),
             (model, rule_type, task_id),
             (prompt, cache_read, cache_write, completion, inference),
             (cost, currency),
+            (reported_cost, unaccounted, quality),
         )| Event {
             way,
             occurred_at,
@@ -55,6 +58,9 @@ fn requests(today: NaiveDate, few_tokens: bool) -> impl Strategy<Value = Event> 
             currency: currency.map(str::to_owned),
             rule_type,
             task_id,
+            reported_cost,
+            unaccounted,
+            quality: quality.map(str::to_owned),
             ..Event::default()
         },
     )
@@ -88,30 +94,84 @@ fn correct(event: &Event, wholly: bool, at: Option<DateTime<Utc>>, model: Option
         inference: taken_back(event.inference),
         cost: event.cost.as_ref().map(|cost| if wholly { -cost } else { cost * BigDecimal::from(-1) / 4 }),
         corrects: Some(event.request_id.clone()),
+        requests: wholly.then_some(-1),
         ..event.clone()
     }
 }
 
-/// Up to `most` requests, and corrections of some of them.
+/// Which event a function corrects, how, and what it shall be.
+type Amendment = (Index, Way, (i64, i64), Option<BigDecimal>, Option<String>);
+
+fn amendments() -> impl Strategy<Value = Amendment> {
+    let ways = select(&[Way::Void, Way::Correct, Way::Correct, Way::Supersede][..]);
+    let model = option::weighted(0.3, text(&MODELS));
+    (any::<Index>(), ways, (0..5_000_i64, 0..5_000_i64), option::of(amounts()), model)
+}
+
+/// The rows by which one of the first `requests` events is corrected: all of its rows taken back, one by one, and what stands
+/// instead. `present` is what each stands at.
+fn amend(events: &mut Vec<Event>, present: &mut [Option<Event>], amendment: Amendment) {
+    let (target, way, (prompt, completion), cost, model) = amendment;
+    let target = target.index(present.len());
+    let name = events[target].request_id.clone();
+    let by_hand = |event: &Event| event.way == Way::Insert && event.corrects.as_ref() == Some(&name);
+    let corrected_by_hand = events.iter().any(by_hand);
+    let replacement = match (way, &present[target]) {
+        (Way::Void, _) => None,
+        // What of it stands depends on what the correction by hand was.
+        (_, None) => return,
+        (Way::Correct, Some(_)) if corrected_by_hand => return,
+        (Way::Correct, Some(event)) => Some(Event {
+            prompt,
+            completion,
+            model: model.unwrap_or_else(|| event.model.clone()),
+            cost: cost.or_else(|| event.cost.clone()),
+            ..event.clone()
+        }),
+        (_, Some(event)) => {
+            let has_key = [Way::Record, Way::Batch].contains(&events[target].way);
+            if !has_key || events[target].quality.is_none() || event.quality.is_none() || corrected_by_hand {
+                return;
+            }
+            Some(Event { prompt, completion, cost, quality: None, unaccounted: None, ..event.clone() })
+        }
+    };
+    let of_event = |event: &&Event| event.request_id == name || event.corrects.as_ref() == Some(&name);
+    let mut rows: Vec<Event> = events.iter().filter(of_event).map(Event::taken_back).collect();
+    rows[0].way = if way == Way::Void { Way::Void } else { Way::Along };
+    present[target] = replacement.clone();
+    if let Some(event) = replacement {
+        rows.insert(0, Event { way, requests: Some(1), corrects: Some(name), ..event });
+    }
+    events.extend(rows);
+}
+
+/// Up to `most` requests, and corrections of some of them, by hand and by functions.
 pub fn events(today: NaiveDate, most: usize) -> impl Strategy<Value = Vec<Event>> {
     let requests = prop_oneof![
         2 => vec(requests(today, false), 0..most),
         1 => vec(requests(today, true), 0..most),
     ];
-    (requests, vec(corrections(today), 0..4)).prop_map(|(mut events, corrections)| {
-        for (number, event) in events.iter_mut().enumerate() {
-            event.request_id = format!("r{number}");
-        }
-        let requests = events.len();
-        for (target, wholly, at, model) in corrections {
-            if requests > 0 {
-                let mut correction = correct(&events[target.index(requests)], wholly, at, model);
-                correction.request_id = format!("r{}", events.len());
-                events.push(correction);
+    (requests, vec(corrections(today), 0..4), vec(amendments(), 0..8)).prop_map(
+        |(mut events, corrections, amendments)| {
+            for (number, event) in events.iter_mut().enumerate() {
+                event.request_id = format!("r{number}");
             }
-        }
-        events
-    })
+            let requests = events.len();
+            for (target, wholly, at, model) in corrections {
+                if requests > 0 {
+                    let mut correction = correct(&events[target.index(requests)], wholly, at, model);
+                    correction.request_id = format!("r{}", events.len());
+                    events.push(correction);
+                }
+            }
+            let mut present: Vec<Option<Event>> = events[..requests].iter().cloned().map(Some).collect();
+            for amendment in amendments.into_iter().filter(|_| requests > 0) {
+                amend(&mut events, &mut present, amendment);
+            }
+            events
+        },
+    )
 }
 
 /// A book of sessions and messages.

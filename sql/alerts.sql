@@ -1,0 +1,142 @@
+CREATE TABLE llm_usage.budget_alerts (
+  id              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  budget_id       bigint NOT NULL,
+  period_start    timestamptz NOT NULL,
+  threshold       numeric NOT NULL,
+  crossed_at      timestamptz NOT NULL,
+  spent           numeric NOT NULL,
+  amount          numeric NOT NULL,
+  fell_below_at   timestamptz,
+  acknowledged_at timestamptz,
+  UNIQUE (budget_id, period_start, threshold)
+);
+COMMENT ON TABLE llm_usage.budget_alerts IS
+  'Thresholds that budgets have crossed: one row for each budget, period and threshold, ever. A consumer reads what is not acknowledged, and acknowledges it; NOTIFY on llm_usage_budget_alerts tells it when to look, with the id as payload.';
+COMMENT ON COLUMN llm_usage.budget_alerts.id IS 'Ascending in the order of finding, but for transactions that overlap.';
+COMMENT ON COLUMN llm_usage.budget_alerts.budget_id IS 'budgets.id.';
+COMMENT ON COLUMN llm_usage.budget_alerts.period_start IS 'Where the budget''s period starts. A rolling budget is alerted once in each length of its window, counted from 1970.';
+COMMENT ON COLUMN llm_usage.budget_alerts.threshold IS 'Percentage of the amount, one of budgets.thresholds.';
+COMMENT ON COLUMN llm_usage.budget_alerts.crossed_at IS 'When the crossing was found.';
+COMMENT ON COLUMN llm_usage.budget_alerts.spent IS 'What was spent then, in the budget''s unit.';
+COMMENT ON COLUMN llm_usage.budget_alerts.amount IS 'The amount of the budget then.';
+COMMENT ON COLUMN llm_usage.budget_alerts.fell_below_at IS 'When spending was found back below the threshold, after a correction; NULL: it is not. It is not alerted again.';
+COMMENT ON COLUMN llm_usage.budget_alerts.acknowledged_at IS 'When a consumer acknowledged it; NULL: not yet.';
+CREATE INDEX ON llm_usage.budget_alerts (id) WHERE acknowledged_at IS NULL;
+SELECT pg_catalog.pg_extension_config_dump('llm_usage.budget_alerts', '');
+SELECT pg_catalog.pg_extension_config_dump('llm_usage.budget_alerts_id_seq', '');
+
+-- Raises what one budget has crossed and is not raised yet; returns how many those are. Whoever comes second waits for the
+-- unique row of the first, and raises nothing.
+CREATE FUNCTION llm_usage._raise_alerts_of(b llm_usage.budgets) RETURNS bigint
+  LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  at     timestamptz := clock_timestamp();
+  s      record;
+  start  timestamptz;
+  raised bigint;
+BEGIN
+  SELECT * INTO s FROM llm_usage._budget_standing(b, at);
+  start := CASE WHEN b.period = 'rolling' THEN date_bin(make_interval(secs => extract(epoch FROM b.rolling_window)::float8), at, '1970-01-01Z')
+                ELSE s.period_start END;
+  UPDATE llm_usage.budget_alerts a SET fell_below_at = CASE WHEN s.spent * 100 < a.threshold * b.amount THEN at END
+   WHERE a.budget_id = b.id AND a.period_start = start
+     AND (a.fell_below_at IS NULL) = (s.spent * 100 < a.threshold * b.amount);
+  WITH crossed AS (
+    INSERT INTO llm_usage.budget_alerts AS a (budget_id, period_start, threshold, crossed_at, spent, amount)
+    SELECT DISTINCT b.id, start, t.threshold, at, s.spent, b.amount
+      FROM unnest(b.thresholds) t (threshold)
+     WHERE s.spent > 0 AND s.spent * 100 >= t.threshold * b.amount
+       AND NOT EXISTS (SELECT FROM llm_usage.budget_alerts k
+                        WHERE k.budget_id = b.id AND k.period_start = start AND k.threshold = t.threshold)
+     ORDER BY t.threshold
+    ON CONFLICT (budget_id, period_start, threshold) DO NOTHING
+    RETURNING a.id
+  )
+  SELECT count(pg_notify('llm_usage_budget_alerts', c.id::text)) INTO raised FROM crossed c;
+  RETURN raised;
+END $$;
+
+-- A budget whose spending cannot be told keeps nobody from folding, and no other from being alerted.
+CREATE FUNCTION llm_usage._try_raise_alerts_of(b llm_usage.budgets) RETURNS bigint
+  LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  RETURN llm_usage._raise_alerts_of(b);
+EXCEPTION WHEN object_not_in_prerequisite_state OR data_exception THEN
+  RAISE WARNING 'the alerts of budget % were left out: %', b.id, SQLERRM;
+  RETURN 0;
+END $$;
+
+-- Of the budgets that events between two ids count for, or with NULL of all.
+CREATE FUNCTION llm_usage._raise_alerts(after_id bigint, up_to_id bigint) RETURNS bigint
+  LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp
+  SET enable_sort = on
+  SET enable_nestloop = on
+  SET jit = off
+  SET plan_cache_mode = force_generic_plan
+AS $$
+DECLARE
+  b      llm_usage.budgets;
+  raised bigint := 0;
+  ids    bigint[];
+BEGIN
+  IF up_to_id <= after_id OR NOT EXISTS (SELECT FROM llm_usage.budgets) THEN
+    RETURN 0;
+  END IF;
+  IF after_id IS NOT NULL THEN
+    WITH event AS MATERIALIZED (
+      SELECT DISTINCT e.app_id, e.llm_id, e.user_id, e.model, e.vendor,
+             CASE WHEN EXISTS (SELECT FROM llm_usage.budgets x WHERE x.entity_type = 'Attribute') THEN e.attrs END AS attrs
+        FROM llm_usage.usage_events e
+       WHERE e.id > after_id AND e.id <= up_to_id
+    )
+    SELECT array_agg(t.id) INTO ids
+      FROM (SELECT x.id FROM llm_usage.budgets x
+             WHERE x.entity_type = 'App' AND x.entity_id IN (SELECT e.app_id FROM event e)
+            UNION ALL
+            SELECT x.id FROM llm_usage.budgets x
+             WHERE x.entity_type = 'LLM' AND x.entity_id IN (SELECT e.llm_id FROM event e)
+            UNION ALL
+            SELECT x.id FROM llm_usage.budgets x
+             WHERE x.entity_type = 'User' AND x.entity_id IN (SELECT e.user_id FROM event e)
+            UNION ALL
+            SELECT x.id FROM llm_usage.budgets x
+             WHERE x.entity_type = 'Model' AND x.entity_value IN (SELECT e.model COLLATE "C" FROM event e)
+            UNION ALL
+            SELECT x.id FROM llm_usage.budgets x
+             WHERE x.entity_type = 'Vendor' AND x.entity_value IN (SELECT e.vendor COLLATE "C" FROM event e)
+            UNION ALL
+            SELECT x.id FROM llm_usage.budgets x
+             WHERE x.entity_type = 'Attribute'
+               AND EXISTS (SELECT FROM event e WHERE llm_usage._attr(e.attrs, x.entity_key) COLLATE "C" = x.entity_value)
+            UNION ALL
+            SELECT x.id FROM llm_usage.budgets x WHERE x.entity_type = 'All') t;
+  END IF;
+  FOR b IN SELECT * FROM llm_usage.budgets x WHERE after_id IS NULL OR x.id = ANY (ids) ORDER BY x.id LOOP
+    raised := raised + llm_usage._try_raise_alerts_of(b);
+  END LOOP;
+  RETURN raised;
+END $$;
+
+CREATE FUNCTION llm_usage.raise_budget_alerts() RETURNS bigint
+  LANGUAGE sql
+  RETURN llm_usage._raise_alerts(NULL, NULL);
+COMMENT ON FUNCTION llm_usage.raise_budget_alerts() IS
+  'Looks at every budget, and raises an alert for each threshold that spending in the present period has reached and none was raised for: a row of budget_alerts and a NOTIFY on llm_usage_budget_alerts, once, however many sessions look at the same time. Returns how many it raised. fold() does the same for the budgets of what it has folded; this is for budgets that were changed. A budget whose spending cannot be told is left out, with a WARNING.';
+
+CREATE FUNCTION llm_usage.acknowledge_budget_alert(alert_id bigint) RETURNS boolean
+  LANGUAGE sql
+  BEGIN ATOMIC
+    WITH acknowledged AS (
+      UPDATE llm_usage.budget_alerts a SET acknowledged_at = clock_timestamp()
+       WHERE a.id = alert_id AND a.acknowledged_at IS NULL
+      RETURNING 1
+    )
+    SELECT EXISTS (SELECT FROM acknowledged);
+  END;
+COMMENT ON FUNCTION llm_usage.acknowledge_budget_alert(bigint) IS
+  'Marks an alert as handled. Returns whether it was not yet: of several consumers one gets true.';

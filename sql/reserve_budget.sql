@@ -1,0 +1,174 @@
+-- Who reserves sees what others have committed, not what they are about to. So a hard budget is locked until the hold is
+-- committed: alone where it is near its limit; together with others as long as it is far, that is, if a tenth of it is left even
+-- after this call, and the call takes at most a tenth divided by the number of transactions there can be: what all of those
+-- hold and nobody sees yet fits into what is left. That counts on one unseen hold a transaction: a transaction that may have
+-- written locks alone. In the order of their ids, so that nobody waits in a circle.
+CREATE FUNCTION llm_usage._lock_budgets(budget_ids bigint[], near_ids bigint[]) RETURNS void
+  LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  -- The letters LLMB.
+  class CONSTANT integer := x'4c4c4d42'::integer;
+  budget_id bigint;
+BEGIN
+  FOREACH budget_id IN ARRAY budget_ids LOOP
+    IF budget_id = ANY (near_ids) THEN
+      PERFORM pg_advisory_xact_lock(class, (budget_id % 2147483648)::integer);
+    ELSE
+      PERFORM pg_advisory_xact_lock_shared(class, (budget_id % 2147483648)::integer);
+    END IF;
+  END LOOP;
+END $$;
+CREATE FUNCTION llm_usage._unlock_budgets(budget_ids bigint[], near_ids bigint[]) RETURNS void
+  LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  class CONSTANT integer := x'4c4c4d42'::integer;
+  budget_id bigint;
+BEGIN
+  FOREACH budget_id IN ARRAY budget_ids LOOP
+    PERFORM llm_usage._release_lock(class, (budget_id % 2147483648)::integer, budget_id = ANY (near_ids));
+  END LOOP;
+END $$;
+
+CREATE FUNCTION llm_usage.reserve_budget(
+    app_id bigint DEFAULT 0, model text DEFAULT NULL, user_id bigint DEFAULT NULL, llm_id bigint DEFAULT 0,
+    vendor text DEFAULT NULL, attrs jsonb DEFAULT NULL, cost numeric DEFAULT NULL, currency text DEFAULT NULL,
+    prompt_tokens bigint DEFAULT 0, completion_tokens bigint DEFAULT 0, hold_for interval DEFAULT '10 minutes')
+  RETURNS llm_usage.budget_decision
+  LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp
+  SET jit = off
+  SET plan_cache_mode = force_generic_plan
+  SET enable_seqscan = off
+  SET enable_bitmapscan = off
+AS $$
+DECLARE
+  may_share  boolean := pg_current_xact_id_if_assigned() IS NULL;
+  tokens     bigint := coalesce(prompt_tokens, 0) + coalesce(completion_tokens, 0);
+  until      timestamptz;
+  call       record;
+  budget_ids bigint[];
+  hard_ids   bigint[];
+  near_ids   bigint[];
+  d          record;
+  decision   llm_usage.budget_decision;
+BEGIN
+  IF current_setting('transaction_isolation') <> 'read committed' THEN
+    RAISE EXCEPTION 'reserve_budget() needs the isolation level READ COMMITTED, not %', upper(current_setting('transaction_isolation'))
+      USING ERRCODE = 'active_sql_transaction',
+            DETAIL = 'It has to see what was committed while it waited for its turn.',
+            HINT = 'Run it in a transaction of its own: SELECT * FROM llm_usage.reserve_budget(…).';
+  END IF;
+  IF hold_for <= interval '0' OR hold_for > interval '30 days' THEN
+    RAISE EXCEPTION 'hold_for must be from above 0 to 30 days, not %', hold_for
+      USING ERRCODE = 'invalid_parameter_value',
+            DETAIL = 'A hold ends by itself after that time.',
+            HINT = 'Give the longest that the call may take, such as 10 minutes.';
+  END IF;
+  PERFORM llm_usage._own_app(coalesce(app_id, 0));
+  call := llm_usage._call_cost(model, vendor, cost, currency, prompt_tokens, completion_tokens);
+  SELECT array_agg(b.id ORDER BY b.id), array_agg(b.id ORDER BY b.id) FILTER (WHERE b.is_hard) INTO budget_ids, hard_ids
+    FROM llm_usage._budgets_of(app_id, llm_id, user_id, model, vendor, attrs) b;
+  hard_ids := coalesce(hard_ids, '{}');
+  near_ids := CASE WHEN may_share THEN '{}' ELSE hard_ids END;
+  LOOP
+    PERFORM llm_usage._lock_budgets(hard_ids, near_ids);
+    -- Its snapshot is taken under the locks.
+    SELECT * INTO d FROM llm_usage._decide(budget_ids, call.cost, call.currency, tokens);
+    EXIT WHEN d.near_ids <@ near_ids;
+    PERFORM llm_usage._unlock_budgets(hard_ids, near_ids);
+    near_ids := near_ids || d.near_ids;
+  END LOOP;
+  decision := (d.verdict, NULL, d.budget_id, d.spent, d.held, d.remaining, d.resets_at, d.reason);
+  IF decision.verdict = 'denied' THEN
+    RETURN llm_usage._shown(decision);
+  END IF;
+  until := clock_timestamp() + coalesce(hold_for, '10 minutes');
+  WITH hold AS (
+    INSERT INTO llm_usage.budget_holds AS h (made_at, expires_at, app_id, llm_id, user_id, model, vendor, attrs, budget_ids)
+    VALUES (clock_timestamp(), until, coalesce(app_id, 0), coalesce(llm_id, 0), user_id, model, vendor, attrs, d.counted_ids)
+    RETURNING h.id
+  ), held AS (
+    INSERT INTO llm_usage._held (budget_id, hold_id, expires_at, amount)
+    SELECT n.budget_id, hold.id, until, n.amount FROM hold, unnest(d.counted_ids, d.amounts) n (budget_id, amount)
+  )
+  SELECT hold.id INTO decision.hold_id FROM hold;
+  RETURN llm_usage._shown(decision);
+END $$;
+COMMENT ON FUNCTION llm_usage.reserve_budget(bigint, text, bigint, bigint, text, jsonb, numeric, text, bigint, bigint, interval) IS
+  'As check_budget(), and holds what the call may take, until settle_budget() or release_budget(), at most for hold_for (default 10 minutes, up to 30 days). hold_id is NULL where the call is denied. However many reserve at once, what is spent and held never passes a hard budget by it. Run it in a transaction of its own: others wait for its end where room is short. Errors: 25001 in another isolation level than READ COMMITTED; 22023 for a bad hold_for or estimate.';
+
+-- Ends a hold and returns it; an error if there is none.
+CREATE FUNCTION llm_usage._end_hold(of_hold bigint) RETURNS llm_usage.budget_holds
+  LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  hold llm_usage.budget_holds;
+BEGIN
+  DELETE FROM llm_usage.budget_holds h
+   WHERE h.id = of_hold
+     AND CASE WHEN llm_usage._has_row_security('llm_usage.budget_holds'::regclass) THEN llm_usage._may_record(h.app_id) ELSE true END
+   RETURNING h.* INTO hold;
+  IF hold.id IS NULL THEN
+    RAISE EXCEPTION 'there is no hold %', coalesce(of_hold::text, 'NULL')
+      USING ERRCODE = CASE WHEN of_hold IS NULL THEN 'null_value_not_allowed' ELSE 'invalid_parameter_value' END,
+            DETAIL = 'It was settled or released, has expired more than a day ago, or was never made.',
+            HINT = 'Record a call without a hold: record_usage(…).';
+  END IF;
+  DELETE FROM llm_usage._held h
+   WHERE h.budget_id = ANY (hold.budget_ids) AND h.expires_at = hold.expires_at AND h.hold_id = of_hold;
+  RETURN hold;
+END $$;
+
+CREATE FUNCTION llm_usage.settle_budget(hold_id bigint, usage jsonb) RETURNS llm_usage.recorded
+  LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp
+  SET plan_cache_mode = force_generic_plan
+AS $$
+DECLARE
+  hold     llm_usage.budget_holds;
+  recorded llm_usage.recorded;
+BEGIN
+  IF usage IS NULL OR jsonb_typeof(usage) <> 'object' THEN
+    RAISE EXCEPTION 'usage must be a JSON object, not %', coalesce(jsonb_typeof(usage), 'NULL')
+      USING ERRCODE = CASE WHEN usage IS NULL THEN 'null_value_not_allowed' ELSE 'invalid_parameter_value' END,
+            DETAIL = 'Its keys are columns of usage_events.',
+            HINT = 'Pass what the call took: ''{"prompt_tokens": 100, "completion_tokens": 50}''.';
+  END IF;
+  hold := llm_usage._end_hold(hold_id);
+  SELECT r.id, r.status, r.cost, r.currency INTO recorded
+    FROM llm_usage._record(jsonb_build_array(llm_usage._checked_row('usage_events', (
+           jsonb_strip_nulls(jsonb_build_object('app_id', hold.app_id, 'llm_id', hold.llm_id, 'user_id', hold.user_id,
+                                                'model', hold.model, 'vendor', hold.vendor))
+           || CASE WHEN hold.attrs IS NULL THEN '{}' ELSE jsonb_build_object('attrs', hold.attrs) END
+           || usage)::text)::jsonb)) r;
+  RETURN recorded;
+END $$;
+COMMENT ON FUNCTION llm_usage.settle_budget(bigint, jsonb) IS
+  'Records a call that reserve_budget() let go ahead, and ends its hold, both or neither. usage is an object whose keys are columns of usage_events, as an element of record_usage_batch(): what the call took. What it leaves out is as it was reserved (app, LLM, user, model, vendor, attributes). A call that took more than was held is recorded all the same, as is one whose hold has expired, within a day. Returns as record_usage(). Errors: 22023 for a hold that is not there, or has been settled or released, and for bad usage; 22004 for NULL.';
+
+CREATE FUNCTION llm_usage.release_budget(hold_id bigint) RETURNS void
+  LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  PERFORM llm_usage._end_hold(hold_id);
+END $$;
+COMMENT ON FUNCTION llm_usage.release_budget(bigint) IS
+  'Ends the hold of a call that was not made or cost nothing; nothing is recorded. Errors: 22023 for a hold that is not there, or has been settled or released; 22004 for NULL.';
+
+-- Of calls that were neither settled nor released.
+CREATE FUNCTION llm_usage._forget_holds() RETURNS void
+  LANGUAGE sql
+  BEGIN ATOMIC
+    WITH forgotten AS (
+      DELETE FROM llm_usage.budget_holds h WHERE h.expires_at < now() - interval '1 day'
+      RETURNING h.id, h.expires_at, h.budget_ids
+    )
+    DELETE FROM llm_usage._held h USING forgotten f
+     WHERE h.budget_id = ANY (f.budget_ids) AND h.expires_at = f.expires_at AND h.hold_id = f.id;
+  END;

@@ -1,0 +1,146 @@
+-- Totals over all apps are not a tenant's to see. What the rollups of them answer is answered to a tenant from what has the app:
+-- by_app, or its events, which policies leave to it. Each of these functions returns at once when no tenant asks.
+
+-- An app's lines, which a tenant may look up.
+CREATE FUNCTION llm_usage._by_app_kept(from_time timestamptz, to_time timestamptz)
+  RETURNS TABLE (bucket timestamptz, llm_id bigint, vendor text, model text, currency text, requests bigint,
+                 unpriced_requests bigint, input_tokens bigint, completion_tokens bigint, cost numeric)
+  LANGUAGE sql STABLE PARALLEL SAFE
+  BEGIN ATOMIC
+    SELECT k.bucket, l.llm_id, l.vendor, l.model, l.currency, k.requests, k.unpriced_requests, k.input_tokens,
+           k.completion_tokens, k.cost
+      FROM llm_usage._by_app_lines(from_time, to_time) k
+      JOIN llm_usage._lines l ON l.number = k.line;
+  END;
+CREATE FUNCTION llm_usage._tenant_lines(from_time timestamptz, to_time timestamptz)
+  RETURNS TABLE (bucket timestamptz, llm_id bigint, vendor text, model text, currency text, requests bigint,
+                 unpriced_requests bigint, input_tokens bigint, completion_tokens bigint, cost numeric)
+  LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 1
+AS $$
+BEGIN
+  IF llm_usage._is_tenant() THEN
+    RETURN QUERY SELECT * FROM llm_usage._by_app_kept(from_time, to_time);
+  END IF;
+END $$;
+
+-- Whether the events of all whole hours in a range are there: true, or an error.
+CREATE FUNCTION llm_usage._has_hours(from_time timestamptz, to_time timestamptz) RETURNS boolean
+  LANGUAGE plpgsql STABLE PARALLEL SAFE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  dropped date := (SELECT max(d.month) FROM llm_usage._dropped_months d
+                    WHERE llm_usage._first_instant(d.month) < llm_usage._last_hour(from_time, to_time)
+                      AND llm_usage._first_instant((d.month + interval '1 month')::date) > llm_usage._first_hour(from_time, to_time));
+BEGIN
+  IF dropped IS NOT NULL THEN
+    RAISE EXCEPTION 'the events of % were dropped', to_char(dropped::timestamp, 'YYYY-MM')
+      USING ERRCODE = 'object_not_in_prerequisite_state',
+            DETAIL = 'By user or rule a tenant is answered from its events.',
+            HINT = format('Ask from %s on.', to_char(dropped + interval '1 month', 'YYYY-MM-DD'));
+  END IF;
+  RETURN true;
+END $$;
+CREATE FUNCTION llm_usage._folded_hours(from_time timestamptz, to_time timestamptz)
+  RETURNS TABLE (occurred_at timestamptz, user_id bigint, currency text, rule_type text, task_id text, requests integer,
+                 unpriced_requests integer, input_tokens bigint, completion_tokens bigint, inference_tokens bigint, cost numeric)
+  LANGUAGE sql STABLE PARALLEL SAFE
+  BEGIN ATOMIC
+    SELECT e.occurred_at, e.user_id, e.currency, e.rule_type, e.task_id, e.requests, e.unpriced_requests, e.input_tokens,
+           e.completion_tokens, e.inference_tokens, e.cost
+      FROM llm_usage._folded_events e
+     WHERE CASE WHEN from_time IS NULL OR to_time IS NULL OR from_time < to_time THEN llm_usage._has_hours(from_time, to_time) END
+       AND e.occurred_at >= llm_usage._first_hour(from_time, to_time) AND e.occurred_at < llm_usage._last_hour(from_time, to_time);
+  END;
+CREATE FUNCTION llm_usage._folded_rules(from_time timestamptz, to_time timestamptz)
+  RETURNS TABLE (occurred_at timestamptz, rule_type text, task_id text, requests integer, input_tokens bigint,
+                 completion_tokens bigint, inference_tokens bigint)
+  LANGUAGE sql STABLE PARALLEL SAFE
+  BEGIN ATOMIC
+    SELECT e.occurred_at, e.rule_type, e.task_id, e.requests, e.input_tokens, e.completion_tokens, e.inference_tokens
+      FROM llm_usage._folded_hours(from_time, to_time) e
+     WHERE e.rule_type IS NOT NULL;
+  END;
+CREATE FUNCTION llm_usage._tenant_events(from_time timestamptz, to_time timestamptz)
+  RETURNS TABLE (occurred_at timestamptz, user_id bigint, currency text, rule_type text, task_id text, requests integer,
+                 unpriced_requests integer, input_tokens bigint, completion_tokens bigint, inference_tokens bigint, cost numeric)
+  LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 1
+AS $$
+BEGIN
+  IF llm_usage._is_tenant() THEN
+    RETURN QUERY SELECT * FROM llm_usage._folded_hours(from_time, to_time);
+  END IF;
+END $$;
+CREATE FUNCTION llm_usage._tenant_rules(from_time timestamptz, to_time timestamptz)
+  RETURNS TABLE (occurred_at timestamptz, rule_type text, task_id text, requests integer, input_tokens bigint,
+                 completion_tokens bigint, inference_tokens bigint)
+  LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 1
+AS $$
+BEGIN
+  IF llm_usage._is_tenant() THEN
+    RETURN QUERY SELECT * FROM llm_usage._folded_rules(from_time, to_time);
+  END IF;
+END $$;
+
+-- One model between any instants: what no bound cuts from the days and hours of its apps, hours that are cut from their events.
+-- Bounds that are columns reach an index below a policy, sums of them do not: adding may fail and tell what it failed on.
+CREATE FUNCTION llm_usage._between_of_apps(for_model text, starts timestamptz[], to_time timestamptz)
+  RETURNS TABLE (part integer, last_part integer, requests bigint, input_tokens bigint, completion_tokens bigint)
+  LANGUAGE sql STABLE PARALLEL SAFE
+  BEGIN ATOMIC
+    WITH line AS MATERIALIZED (
+      SELECT l.number FROM llm_usage._lines l WHERE l.model = for_model
+    ), cut AS MATERIALIZED (
+      SELECT c.at FROM unnest(starts || to_time) c (at)
+    )
+    SELECT width_bucket(k.bucket, starts || to_time), width_bucket(k.bucket + interval '23:59:59.999999', starts || to_time),
+           k.requests, k.input_tokens, k.completion_tokens
+      FROM llm_usage._by_app_day k
+     WHERE k.line IN (SELECT l.number FROM line l) AND k.bucket >= starts[1] AND k.bucket < to_time
+    UNION ALL
+    SELECT width_bucket(k.bucket, starts || to_time), width_bucket(k.bucket + interval '59:59.999999', starts || to_time),
+           k.requests, k.input_tokens, k.completion_tokens
+      FROM (SELECT DISTINCT llm_usage._day(c.at) AS bucket, llm_usage._day(c.at) + interval '24 hours' AS until
+              FROM cut c WHERE c.at <> llm_usage._day(c.at)) d
+     CROSS JOIN LATERAL (
+        SELECT k.* FROM llm_usage._by_app_hour k
+         WHERE k.bucket >= d.bucket AND k.bucket < d.until OFFSET 0) k
+     WHERE k.line IN (SELECT l.number FROM line l)
+    UNION ALL
+    SELECT width_bucket(e.occurred_at, starts || to_time), width_bucket(e.occurred_at, starts || to_time),
+           e.requests, e.input_tokens, e.completion_tokens
+      FROM (SELECT DISTINCT llm_usage._hour(c.at) AS bucket, llm_usage._hour(c.at) + interval '1 hour' AS until
+              FROM cut c
+             WHERE c.at <> llm_usage._hour(c.at) AND llm_usage._has_events(c.at)) h
+     CROSS JOIN LATERAL (
+        SELECT e.* FROM llm_usage._folded_events e
+         WHERE e.occurred_at >= h.bucket AND e.occurred_at < h.until OFFSET 0) e
+     WHERE e.model = for_model;
+  END;
+-- To plan it for each array of bounds takes longer than to run it.
+CREATE FUNCTION llm_usage._tenant_between(for_model text, starts timestamptz[], to_time timestamptz)
+  RETURNS TABLE (part integer, last_part integer, requests bigint, input_tokens bigint, completion_tokens bigint)
+  LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 1
+  SET search_path = pg_catalog, pg_temp
+  SET plan_cache_mode = force_generic_plan
+AS $$
+BEGIN
+  IF llm_usage._is_tenant() THEN
+    RETURN QUERY SELECT * FROM llm_usage._between_of_apps(for_model, starts, to_time);
+  END IF;
+END $$;
+
+-- The LLMs that its events name which are not folded yet.
+CREATE FUNCTION llm_usage._tail_llms() RETURNS SETOF bigint
+  LANGUAGE sql STABLE PARALLEL SAFE
+  BEGIN ATOMIC
+    SELECT DISTINCT e.llm_id FROM llm_usage._tail_events e;
+  END;
+CREATE FUNCTION llm_usage._tenant_llms(folded_up_to bigint) RETURNS SETOF bigint
+  LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 1
+AS $$
+BEGIN
+  IF llm_usage._may_be_loose('llm_usage.usage_events'::pg_catalog.regclass, folded_up_to, NULL, NULL) THEN
+    RETURN QUERY SELECT * FROM llm_usage._tail_llms();
+  END IF;
+END $$;

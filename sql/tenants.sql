@@ -1,0 +1,71 @@
+-- The roles whose sessions are tenants'; always the same tenant's, where one is named. Policies are made from it.
+CREATE TABLE llm_usage._tenants (
+  role   name PRIMARY KEY,
+  tenant bigint
+);
+ALTER TABLE llm_usage._tenants ENABLE ROW LEVEL SECURITY;
+SELECT pg_catalog.pg_extension_config_dump('llm_usage._tenants', '');
+
+-- The tenant that a session names, as users.id: by the setting or, through PostgREST, by a claim; anything else is nobody. An
+-- expression, so that a policy takes it in.
+CREATE FUNCTION llm_usage._tenant() RETURNS bigint
+  LANGUAGE sql STABLE PARALLEL SAFE
+  RETURN substring(coalesce(nullif(current_setting('llm_usage.tenant', true), ''),
+                            nullif(current_setting('request.jwt.claims', true), '')::json ->> 'llm_usage_tenant')
+                   FROM '^-?(?:[0-9]{1,18}|[1-8][0-9]{18})$')::bigint;
+
+-- The tenants' roles that the session has, whoever's rights a function runs with. Who is above policies has none.
+CREATE FUNCTION llm_usage._tenant_roles() RETURNS SETOF llm_usage._tenants
+  LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp
+  BEGIN ATOMIC
+    SELECT t.*
+      FROM (SELECT CASE current_setting('role') WHEN 'none' THEN session_user ELSE current_setting('role') END AS name) s
+      JOIN pg_catalog.pg_roles r ON r.rolname = s.name AND NOT r.rolsuper AND NOT r.rolbypassrls
+      JOIN llm_usage._tenants t ON pg_has_role(r.oid, to_regrole(quote_ident(t.role)), 'USAGE');
+  END;
+
+-- Whether totals over all apps are hidden from who asks, as the list of rollups is, too, then: it always has rows.
+CREATE FUNCTION llm_usage._is_tenant() RETURNS boolean
+  LANGUAGE plpgsql STABLE PARALLEL SAFE
+AS $$
+BEGIN
+  IF pg_catalog.row_security_active('llm_usage._rollups'::pg_catalog.regclass) THEN
+    RETURN NOT EXISTS (SELECT FROM llm_usage._rollups);
+  END IF;
+  RETURN false;
+END $$;
+
+-- Whether the session may record for an app: a tenant for its own alone.
+CREATE FUNCTION llm_usage._may_record(app bigint) RETURNS boolean
+  LANGUAGE sql STABLE SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp
+  BEGIN ATOMIC
+    SELECT NOT EXISTS (
+      SELECT FROM llm_usage._tenant_roles() t
+       WHERE NOT EXISTS (SELECT FROM llm_usage.apps a
+                          WHERE a.id = app AND a.owner_id = coalesce(t.tenant, llm_usage._tenant())));
+  END;
+
+-- The app, if the session may record for it: what runs with the owner's rights is bound by no policy.
+CREATE FUNCTION llm_usage._refuse_app(app bigint) RETURNS void
+  LANGUAGE plpgsql STABLE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  IF NOT llm_usage._may_record(app) THEN
+    RAISE EXCEPTION 'there is no app % to record for', app
+      USING ERRCODE = 'insufficient_privilege',
+            DETAIL = 'A tenant records for the apps that it owns.',
+            HINT = 'Give the app_id of one of them: SELECT id FROM llm_usage.apps.';
+  END IF;
+END $$;
+CREATE FUNCTION llm_usage._own_app(app bigint) RETURNS bigint
+  LANGUAGE plpgsql STABLE
+AS $$
+BEGIN
+  IF llm_usage._has_row_security('llm_usage.usage_events'::pg_catalog.regclass) THEN
+    PERFORM llm_usage._refuse_app(app);
+  END IF;
+  RETURN app;
+END $$;

@@ -1,0 +1,176 @@
+//! The events that are not folded yet, as a session remembers them: before every call only those are read that came since the
+//! last one. What was seen committed stays committed, and stays in the ledger.
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::rc::Rc;
+
+use bigdecimal::BigDecimal;
+use pgrx::pg_sys::panic::ErrorReport;
+
+use super::Entity;
+use crate::query::{self, Row};
+
+/// A longer tail is read by SQL, which does not carry it over row by row.
+const MOST_EVENTS: usize = 20_000;
+/// Each missing id is looked for one by one.
+const MOST_MISSING: usize = 200;
+
+/// What events add up to, in one currency.
+#[derive(Debug, Clone, Default)]
+pub struct Sums {
+    pub cost: BigDecimal,
+    pub requests: i64,
+    pub unpriced_requests: i64,
+    pub tokens: i64,
+}
+
+/// An event as budgets count it.
+struct Event {
+    id: i64,
+    occurred_at: i64,
+    app_id: i64,
+    llm_id: i64,
+    user_id: Option<i64>,
+    model: Rc<str>,
+    vendor: Option<Rc<str>>,
+    currency: Rc<str>,
+    requests: i64,
+    unpriced_requests: i64,
+    tokens: i64,
+    cost: BigDecimal,
+}
+
+/// Which ledger is folded, and up to which id: the extension may be created anew.
+pub type Folded = (i64, i64);
+
+#[derive(Default)]
+struct Tail {
+    folded: Folded,
+    /// Whether there is too much of it to go on before the next fold.
+    is_too_long: bool,
+    /// Up to which id it was read, and which before that were not there: of transactions that were under way, or rolled back.
+    read_up_to: i64,
+    missing: Vec<i64>,
+    events: Vec<Event>,
+    words: HashSet<Rc<str>>,
+}
+
+thread_local! {
+    static TAIL: RefCell<Tail> = RefCell::default();
+}
+
+/// Reads what the snapshot has and memory has not; returns how far the ledger is folded. `None`: the tail is too long.
+pub fn read() -> Result<Option<Folded>, ErrorReport> {
+    let rows = query::select(include_str!("folded_up_to.sql"), &[], |row| Ok((row.id(1)?, row.id(2)?)))?;
+    let folded = rows.first().copied().unwrap_or_default();
+    let mut tail = TAIL.take();
+    if tail.folded.0 != folded.0 || tail.folded.1 > folded.1 {
+        tail = Tail { folded: (folded.0, 0), ..Tail::default() };
+    }
+    tail.forget(folded.1);
+    if tail.is_too_long {
+        TAIL.set(tail);
+        return Ok(None);
+    }
+    let read_up_to = tail.read_up_to;
+    let mut found =
+        query::select(include_str!("new_events.sql"), &[read_up_to.into()], |row| tail.event(&row))?;
+    let last = found.iter().map(|event| event.id).max().unwrap_or(read_up_to);
+    // An id may have been set far ahead.
+    let skipped = usize::try_from(last - read_up_to).unwrap_or(usize::MAX);
+    if tail.events.len() + found.len().max(skipped) > MOST_EVENTS {
+        TAIL.set(Tail { folded, is_too_long: true, ..Tail::default() });
+        return Ok(None);
+    }
+    if !tail.missing.is_empty() {
+        let missing = tail.missing.clone();
+        let late =
+            query::select(include_str!("missing_events.sql"), &[missing.into()], |row| tail.event(&row))?;
+        found.extend(late);
+    }
+    tail.add(found, last);
+    tail.is_too_long = tail.missing.len() > MOST_MISSING;
+    TAIL.set(tail);
+    Ok(Some(folded))
+}
+
+/// Adds what the entity did in `[from, to)` to the sums; costs in the currency only.
+pub fn add_up(entity: &Entity, (from, to): (i64, i64), currency: &str, sums: &mut Sums) {
+    TAIL.with_borrow(|tail| {
+        let counts = |event: &&Event| (from..to).contains(&event.occurred_at) && entity.made(event);
+        for event in tail.events.iter().filter(counts) {
+            sums.requests += event.requests;
+            sums.unpriced_requests += event.unpriced_requests;
+            sums.tokens += event.tokens;
+            if &*event.currency == currency {
+                sums.cost += &event.cost;
+            }
+        }
+    });
+}
+
+impl Entity {
+    fn made(&self, event: &Event) -> bool {
+        let value = || self.value.as_deref();
+        match self.kind.as_str() {
+            "App" => self.id == Some(event.app_id),
+            "LLM" => self.id == Some(event.llm_id),
+            "User" => event.user_id.is_some() && self.id == event.user_id,
+            "Model" => value() == Some(&*event.model),
+            "Vendor" => event.vendor.is_some() && value() == event.vendor.as_deref(),
+            _ => true,
+        }
+    }
+}
+
+impl Tail {
+    /// What is folded by now.
+    fn forget(&mut self, folded_up_to: i64) {
+        if folded_up_to > self.folded.1 {
+            self.events.retain(|event| event.id > folded_up_to);
+            self.missing.retain(|id| *id > folded_up_to);
+            self.folded.1 = folded_up_to;
+            self.is_too_long = self.missing.len() > MOST_MISSING;
+        }
+        self.read_up_to = self.read_up_to.max(folded_up_to);
+        if self.words.len() > MOST_EVENTS {
+            self.words.clear();
+        }
+    }
+
+    fn add(&mut self, found: Vec<Event>, last: i64) {
+        let ids: HashSet<i64> = found.iter().map(|event| event.id).collect();
+        self.missing.retain(|id| !ids.contains(id));
+        self.missing.extend((self.read_up_to + 1..last).filter(|id| !ids.contains(id)));
+        self.read_up_to = last;
+        self.events.extend(found);
+    }
+
+    fn event(&mut self, row: &Row) -> Result<Event, ErrorReport> {
+        Ok(Event {
+            id: row.id(1)?,
+            occurred_at: row.instant(2)?,
+            app_id: row.id(3)?,
+            llm_id: row.id(4)?,
+            user_id: row.get(5)?,
+            model: self.word(row.text(6)?),
+            vendor: row.get(7)?.map(|vendor| self.word(vendor)),
+            currency: self.word(row.text(8)?),
+            requests: row.id(9)?,
+            unpriced_requests: row.id(10)?,
+            tokens: row.id(11)?,
+            cost: row.decimal(12)?.unwrap_or_default(),
+        })
+    }
+
+    /// The word, kept once.
+    fn word(&mut self, text: String) -> Rc<str> {
+        if let Some(word) = self.words.get(text.as_str()) {
+            return word.clone();
+        }
+        let word: Rc<str> = text.into();
+        self.words.insert(word.clone());
+        word
+    }
+}

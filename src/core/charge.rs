@@ -1,0 +1,120 @@
+//! What of an event was billed, as a number to compare: two calls under one request key are the same if this is.
+
+use std::hash::Hasher;
+
+use serde_json::{Map, Value};
+use siphasher::sip128::{Hasher128, SipHasher13};
+
+/// The token counts that [`Charge::counts`] holds, in its order.
+pub const COUNTS: [&str; 9] = [
+    "prompt_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "completion_tokens",
+    "reasoning_tokens",
+    "inference_tokens",
+    "cache_write_1h_tokens",
+    "prompt_audio_tokens",
+    "completion_audio_tokens",
+];
+
+/// What was billed: all that decides the cost but the time, which a retry may not know.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Charge<'a> {
+    pub model: &'a str,
+    pub vendor: Option<&'a str>,
+    pub service_tier: Option<&'a str>,
+    /// 0 where none is given.
+    pub counts: [i64; COUNTS.len()],
+    /// Plain decimal, as it was given.
+    pub cost: Option<&'a str>,
+    pub currency: Option<&'a str>,
+}
+
+impl<'a> Charge<'a> {
+    /// What of a checked row is billed.
+    pub fn of(row: &'a Map<String, Value>) -> Self {
+        let text = |name: &str| row.get(name).and_then(Value::as_str);
+        Self {
+            model: text("model").unwrap_or_default(),
+            vendor: text("vendor"),
+            service_tier: text("service_tier"),
+            counts: COUNTS.map(|name| row.get(name).and_then(Value::as_i64).unwrap_or(0)),
+            cost: match row.get("cost") {
+                // With arbitrary precision a number is kept as its text.
+                Some(Value::Number(cost)) => Some(cost.as_str()),
+                _ => None,
+            },
+            currency: text("currency"),
+        }
+    }
+
+    /// The same for equal charges on every machine and in every version: it is kept in tables and dumped.
+    pub fn hash(&self) -> u128 {
+        let mut hasher = SipHasher13::new();
+        let cost = self.cost.map(canonical);
+        for text in [Some(self.model), self.vendor, self.service_tier, cost, self.currency] {
+            hasher.write_u8(u8::from(text.is_some()));
+            let bytes = text.unwrap_or_default().as_bytes();
+            hasher.write(&(bytes.len() as u64).to_le_bytes());
+            hasher.write(bytes);
+        }
+        for count in self.counts {
+            hasher.write(&count.to_le_bytes());
+        }
+        hasher.finish128().as_u128()
+    }
+}
+
+/// The digits of a plain decimal that matter.
+fn canonical(amount: &str) -> &str {
+    let amount = amount.trim_start_matches('0');
+    match amount.contains('.') {
+        true => amount.trim_end_matches('0').trim_end_matches('.'),
+        false => amount,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn an_amount_is_the_same_however_it_is_written() {
+        let hash = |cost| Charge { model: "m", cost: Some(cost), ..Charge::default() }.hash();
+        for (one, other) in [("1.50", "1.5"), ("7", "7.000"), ("007", "7"), ("0", "0.00"), (".5", "0.5")] {
+            assert_eq!(hash(one), hash(other), "{one} and {other}");
+        }
+        assert_ne!(hash("10"), hash("1"));
+        assert_ne!(hash("0"), Charge { model: "m", ..Charge::default() }.hash());
+    }
+
+    #[test]
+    fn a_text_does_not_run_into_the_next() {
+        let hash = |model, vendor| Charge { model, vendor, ..Charge::default() }.hash();
+        let hashes = [hash("ab", None), hash("a", Some("b")), hash("a", None), hash("a", Some(""))];
+        for (place, one) in hashes.iter().enumerate() {
+            assert!(!hashes[..place].contains(one), "{place}");
+        }
+    }
+
+    #[test]
+    fn what_is_kept_in_tables_stays_what_it_is() {
+        let charge = Charge { model: "gpt-4.1", cost: Some("0.10"), ..Charge::default() };
+        assert_eq!(charge.hash(), KEPT);
+    }
+
+    const KEPT: u128 = 336228227336008980918032357413281444794;
+
+    proptest! {
+        #[test]
+        fn every_count_matters(counts in any::<[i64; COUNTS.len()]>(), place in 0..COUNTS.len(), other in any::<i64>()) {
+            let mut changed = counts;
+            changed[place] = other;
+            let hash = |counts| Charge { model: "m", counts, ..Charge::default() }.hash();
+            prop_assert_eq!(hash(counts) == hash(changed), counts == changed);
+        }
+    }
+}

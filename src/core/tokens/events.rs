@@ -1,0 +1,94 @@
+//! A body, or the events of a stream or a session, read by a format.
+
+use serde_json::Value;
+
+use super::count::{at, text};
+use super::format::{Format, Takes};
+use super::settle::settle;
+use super::{ParseError, Usage, anthropic};
+
+/// The requests that the events tell of; none where they have no usage of this format. A body is the only event.
+pub(super) fn read(format: &Format, events: &[Value]) -> Result<Vec<Usage>, ParseError> {
+    if format.takes == Takes::Messages {
+        return anthropic::read(format, events);
+    }
+    if !format.is_of(format.last_text(events, format.model)) || !told(format, events) {
+        return Ok(Vec::new());
+    }
+    match format.takes {
+        Takes::Each => each(format, events, events.iter()),
+        Takes::EachTurn => {
+            let is_end = |event: &Value| at(event, "serverContent/turnComplete") == Some(&Value::Bool(true));
+            let turns = events.split_inclusive(is_end);
+            each(format, events, turns.filter_map(|turn| last_of(format, turn)))
+        }
+        Takes::Last | Takes::Messages => last(format, events).map(|usage| usage.into_iter().collect()),
+    }
+}
+
+fn told(format: &Format, events: &[Value]) -> bool {
+    let mut usages = events.iter().filter_map(|event| format.usage_of(event));
+    format.tell.is_empty() || usages.any(|usage| at(usage, format.tell).is_some())
+}
+
+fn last_of<'a>(format: &Format, events: &'a [Value]) -> Option<&'a Value> {
+    events.iter().rev().find(|event| format.usage_of(event).is_some())
+}
+
+fn last(format: &Format, events: &[Value]) -> Result<Option<Usage>, ParseError> {
+    let found = events.iter().rev().find_map(|event| Some((event, format.usage_of(event)?)));
+    let Some((event, usage)) = found else {
+        return Ok(None);
+    };
+    let mut read = one(format, usage)?;
+    read.is_partial |= events.len() > 1 && is_cut_off(format, events, event);
+    read.model = format.last_text(events, format.model).map(str::to_owned);
+    read.response_id = format.last_text(events, format.id).map(str::to_owned);
+    read.service_tier = format.last_text(events, format.tier).and_then(tier);
+    Ok(Some(read))
+}
+
+fn each<'a>(
+    format: &Format,
+    events: &'a [Value],
+    requests: impl Iterator<Item = &'a Value>,
+) -> Result<Vec<Usage>, ParseError> {
+    let model = format.last_text(events, format.model);
+    let mut read = Vec::new();
+    for event in requests {
+        if let Some(usage) = format.usage_of(event) {
+            let own = format.text(event, format.model);
+            read.push(Usage {
+                model: own.or(model).map(str::to_owned),
+                response_id: format.text(event, format.id).map(str::to_owned),
+                service_tier: format.text(event, format.tier).and_then(tier),
+                ..one(format, usage)?
+            });
+        }
+    }
+    Ok(read)
+}
+
+/// The kinds and the reported cost of one usage object.
+pub(super) fn one(format: &Format, usage: &Value) -> Result<Usage, ParseError> {
+    Ok(Usage { reported_cost: format.reported_cost(usage), ..settle(format, &format.counts(usage)?) })
+}
+
+/// Whether the stream ends in the middle of the answer: its usage, repeated in each chunk, is that far only.
+fn is_cut_off(format: &Format, events: &[Value], last: &Value) -> bool {
+    let Some((answers, _)) = format.finish.split_once('/') else {
+        return false;
+    };
+    let answering = last.get(answers).and_then(Value::as_array).is_some_and(|answers| !answers.is_empty());
+    answering && !events.iter().any(|event| text(event, format.finish).is_some())
+}
+
+/// A service tier in the words of price rows. Vertex AI says `ON_DEMAND_FLEX`.
+pub(super) fn tier(said: &str) -> Option<String> {
+    let tier = said.to_ascii_lowercase();
+    match tier.strip_prefix("on_demand_") {
+        Some(special) => Some(special.to_owned()),
+        None if tier.ends_with("_unspecified") => None,
+        None => Some(tier),
+    }
+}

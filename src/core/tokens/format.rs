@@ -1,0 +1,229 @@
+//! What a response format is: where it keeps its counts, and which of them lie inside others. The formats themselves are in
+//! the table of `formats.rs`.
+
+use bigdecimal::BigDecimal;
+use serde_json::{Number, Value};
+
+use super::ParseError;
+use super::count::{at, first_count, has, text};
+use super::settle::Counts;
+use crate::money;
+
+/// The longest amount that a provider is believed to write.
+const MOST_DIGITS: usize = 60;
+
+/// Where a count lies that is a part of the input or of the output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// The whole counts it already, and so does the total.
+    Inside,
+    /// It comes on top of the whole, and the total counts it.
+    Beside,
+    /// It comes on top of the whole, and the total leaves it out.
+    Apart,
+}
+
+/// How the events of a stream, or of a session, are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Takes {
+    /// The last usage stands: a stream that repeats it repeats a running sum.
+    Last,
+    /// Each usage is a request of its own.
+    Each,
+    /// The last usage of each turn is a request of its own.
+    EachTurn,
+    /// The events of a Claude stream replace each other's fields; see `anthropic.rs`.
+    Messages,
+}
+
+/// Where the provider says what the response cost, in US dollars.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cost {
+    Nowhere,
+    Dollars(&'static str),
+    /// In ticks of 1e-10 dollars.
+    Ticks(&'static str),
+}
+
+/// Names of one field, the first that is there counts. `/` leads into an object, a list by its place, or a list of counts by
+/// the `modality` of an item.
+pub(super) type Field = &'static [&'static str];
+
+/// A response format.
+pub(super) struct Format {
+    pub takes: Takes,
+    /// What the model's name begins with, where only those models answer like this.
+    pub models: &'static str,
+    /// Values of `type` or `event_type` of the objects that have usage; `""`: objects without one.
+    pub events: Field,
+    /// Those of the objects that only name what the others are of.
+    pub openings: Field,
+    /// Where such an object keeps its usage; `""`: it is the usage.
+    pub usage: Field,
+    /// A count that the usage of some event must have, where formats share the others.
+    pub tell: &'static str,
+    pub input: Field,
+    pub output: Field,
+    pub cache_read: Field,
+    pub cached: Place,
+    pub cache_write: Field,
+    pub cache_write_5m: Field,
+    pub cache_write_1h: Field,
+    pub reasoning: Field,
+    pub reasoned: Place,
+    /// Input on top of the input, such as what a tool put into the prompt.
+    pub more_input: Field,
+    pub more: Place,
+    pub input_audio: Field,
+    pub audio: Place,
+    pub cached_audio: Field,
+    pub more_audio: Field,
+    pub output_audio: Field,
+    pub total: Field,
+    pub cost: Cost,
+    /// Where an object keeps the fields that name the response.
+    pub body: Field,
+    pub model: Field,
+    pub id: Field,
+    pub tier: Field,
+    /// What the last chunk of an answer has, and one that was cut off lacks.
+    pub finish: &'static str,
+    pub hint: &'static str,
+}
+
+/// What the others differ from: an object that is its own usage, everything inside, nothing told.
+pub(super) const BASE: Format = Format {
+    takes: Takes::Last,
+    models: "",
+    events: &[""],
+    openings: &[],
+    usage: &[""],
+    tell: "",
+    input: &[],
+    output: &[],
+    cache_read: &[],
+    cached: Place::Inside,
+    cache_write: &[],
+    cache_write_5m: &[],
+    cache_write_1h: &[],
+    reasoning: &[],
+    reasoned: Place::Inside,
+    more_input: &[],
+    more: Place::Beside,
+    input_audio: &[],
+    audio: Place::Inside,
+    cached_audio: &[],
+    more_audio: &[],
+    output_audio: &[],
+    total: &[],
+    cost: Cost::Nowhere,
+    body: &[""],
+    model: &["model"],
+    id: &["id"],
+    tier: &["service_tier"],
+    finish: "",
+    hint: "Pass the whole response body; of a stream, every event.",
+};
+
+impl Format {
+    /// The usage of an object, if the format reads it and it has counts.
+    pub fn usage_of<'a>(&self, event: &'a Value) -> Option<&'a Value> {
+        if !self.events.contains(&kind(event)) {
+            return None;
+        }
+        let mut usages = self.usage.iter().filter_map(|path| at(event, path));
+        usages.find(|usage| self.counted(usage))
+    }
+
+    /// Whether a usage has counts, good or bad. A total alone tells no kind.
+    pub fn counted(&self, usage: &Value) -> bool {
+        let fields =
+            [self.input, self.output, self.reasoning, self.more_input, self.cache_read, self.cache_write];
+        fields.into_iter().flatten().any(|field| has(usage, field))
+    }
+
+    /// Whether the answers of this model have the format.
+    pub fn is_of(&self, model: Option<&str>) -> bool {
+        let start = model.and_then(|model| model.get(..self.models.len())).unwrap_or_default();
+        start.eq_ignore_ascii_case(self.models)
+    }
+
+    pub fn counts(&self, usage: &Value) -> Result<Counts, ParseError> {
+        let get = |field| first_count(usage, field).map(Option::unwrap_or_default);
+        let cache_write_1h = get(self.cache_write_1h)?;
+        let cache_write = match first_count(usage, self.cache_write)? {
+            Some(written) => written,
+            None => get(self.cache_write_5m)? + cache_write_1h,
+        };
+        Ok(Counts {
+            input: first_count(usage, self.input)?,
+            more_input: get(self.more_input)?,
+            cache_read: get(self.cache_read)?,
+            cache_write,
+            cache_write_1h,
+            output: get(self.output)?,
+            reasoning: get(self.reasoning)?,
+            input_audio: get(self.input_audio)?,
+            cached_audio: first_count(usage, self.cached_audio)?,
+            more_audio: get(self.more_audio)?,
+            output_audio: get(self.output_audio)?,
+            total: first_count(usage, self.total)?,
+        })
+    }
+
+    /// The last text under one of the names that these objects have. Streams open with empty ones, and closing
+    /// chunks drop some.
+    pub fn last_text<'a>(&self, events: &'a [Value], names: Field) -> Option<&'a str> {
+        let named =
+            |event: &&Value| self.events.contains(&kind(event)) || self.openings.contains(&kind(event));
+        events.iter().rev().filter(named).find_map(|event| self.text(event, names))
+    }
+
+    pub fn text<'a>(&self, event: &'a Value, names: Field) -> Option<&'a str> {
+        let bodies = self.body.iter().filter_map(|path| at(event, path));
+        bodies.flat_map(|body| names.iter().filter_map(|name| text(body, name))).next()
+    }
+
+    /// The fields of the input and the output, and the objects that have them, as they are named in messages.
+    pub fn looked_for(&self) -> String {
+        let prefix = match self.usage {
+            ["", ..] | [] => String::new(),
+            [usage, ..] => format!("{usage}/"),
+        };
+        let names = self.input.iter().chain(self.output).map(|name| format!("{prefix}{name}"));
+        let names = names.collect::<Vec<_>>().join(", ").replace('/', ".");
+        match self.events {
+            [""] => names,
+            ["", events @ ..] => {
+                format!("{names} in an object without type or of type {}", events.join(", "))
+            }
+            events => format!("{names} in an object of type {}", events.join(", ")),
+        }
+    }
+
+    /// What the provider says the response cost, in dollars and as a decimal; nothing where it cannot be read.
+    pub fn reported_cost(&self, usage: &Value) -> Option<Number> {
+        let (path, is_ticks) = match self.cost {
+            Cost::Nowhere => return None,
+            Cost::Dollars(path) => (path, false),
+            Cost::Ticks(path) => (path, true),
+        };
+        let amount = match at(usage, path)? {
+            Value::Number(number) => number.to_string(),
+            Value::String(text) => text.clone(),
+            _ => return None,
+        };
+        // More digits than any amount has, or an exponent that would write them out, is no amount.
+        let mut amount: BigDecimal = amount.parse().ok().filter(|_| amount.len() <= MOST_DIGITS)?;
+        if is_ticks {
+            amount *= BigDecimal::new(1.into(), 10);
+        }
+        let written_out = amount.fractional_digit_count().unsigned_abs() <= MOST_DIGITS as u64;
+        written_out.then(|| money::cost(&amount.normalized().to_plain_string()))?
+    }
+}
+
+/// What an event says it is; nothing where it does not.
+fn kind(event: &Value) -> &str {
+    ["type", "event_type"].iter().find_map(|key| event.get(key)?.as_str()).unwrap_or_default()
+}

@@ -1,0 +1,281 @@
+//! The formats in which providers report usage: one table of where each keeps its counts, and whether its input has cached
+//! tokens and its output has reasoning inside.
+//!
+//! Sources: OpenAI API reference (chat, completions, embeddings, responses, images, audio, runs, realtime: `usage`); Claude
+//! API reference, Messages, `usage`; Gemini API reference, `UsageMetadata`, Live, Interactions; API references of Cohere,
+//! Ollama, Mistral, xAI, DeepSeek, Perplexity, OpenRouter, watsonx and text-generation-inference; semantic conventions of
+//! OpenTelemetry for generative AI, and of OpenInference.
+
+use super::format::Place::{Apart, Beside, Inside};
+use super::format::{BASE, Cost, Format, Takes};
+
+/// Chat completions, completions, embeddings, responses, images, speech, transcriptions, runs of an assistant. Predicted tokens,
+/// accepted or rejected, are inside the output.
+pub(super) const OPENAI: Format = Format {
+    events: &[
+        "",
+        "response.completed",
+        "response.incomplete",
+        "response.failed",
+        "transcript.text.done",
+        "speech.audio.done",
+        "image_generation.completed",
+        "image_edit.completed",
+    ],
+    usage: &["usage", "response/usage", "data/usage", "x_groq/usage"],
+    input: &["prompt_tokens", "input_tokens"],
+    output: &["completion_tokens", "output_tokens"],
+    cache_read: &[
+        "prompt_tokens_details/cached_tokens",
+        "input_tokens_details/cached_tokens",
+        "prompt_token_details/cached_tokens",
+        "prompt_cache_hit_tokens",
+        "num_cached_tokens",
+        "cached_tokens",
+        "cache_read_input_tokens",
+    ],
+    cached: Inside,
+    cache_write: &[
+        "prompt_tokens_details/cache_write_tokens",
+        "input_tokens_details/cache_write_tokens",
+        "cache_creation_input_tokens",
+    ],
+    cache_write_1h: &["cache_creation/ephemeral_1h_input_tokens"],
+    reasoning: &["completion_tokens_details/reasoning_tokens", "output_tokens_details/reasoning_tokens"],
+    reasoned: Inside,
+    input_audio: &["prompt_tokens_details/audio_tokens", "input_token_details/audio_tokens"],
+    output_audio: &["completion_tokens_details/audio_tokens", "output_token_details/audio_tokens"],
+    total: &["total_tokens"],
+    body: &["response", "data", ""],
+    finish: "choices/0/finish_reason",
+    hint: "Pass the whole response body. Request a chat stream with stream_options.include_usage: \
+        \"stream_options\": {\"include_usage\": true}, and pass every event, the last one above all. \
+        A transcription billed by duration has no tokens.",
+    ..BASE
+};
+
+/// Grok on Azure leaves what the host puts before the prompt out of `prompt_tokens` and of the total, yet counts it as cached:
+/// 163 beside a prompt of 7 and a total of 8. The counts do not show that where the prompt is the longer one.
+pub(super) const AZURE_GROK: Format = Format { models: "grok", cached: Apart, ..OPENAI };
+
+/// A session: every response, and every transcription of what was said, is a request.
+pub(super) const REALTIME: Format = Format {
+    takes: Takes::Each,
+    events: &["response.done"],
+    openings: &["session.created", "session.updated"],
+    usage: &["response/usage", "usage"],
+    input: &["input_tokens"],
+    output: &["output_tokens"],
+    cache_read: &["input_token_details/cached_tokens"],
+    cached: Inside,
+    input_audio: &["input_token_details/audio_tokens"],
+    cached_audio: &["input_token_details/cached_tokens_details/audio_tokens"],
+    output_audio: &["output_token_details/audio_tokens"],
+    total: &["total_tokens"],
+    body: &["response", "session", ""],
+    id: &["id", "response_id"],
+    hint: "Of a realtime session, pass every event the server sent: session.created, response.done and the rest.",
+    ..BASE
+};
+pub(super) const REALTIME_TRANSCRIPTION: Format = Format {
+    events: &["conversation.item.input_audio_transcription.completed"],
+    usage: &["usage"],
+    body: &["session", ""],
+    model: &["input_audio_transcription/model", "audio/input/transcription/model"],
+    id: &["item_id"],
+    ..REALTIME
+};
+
+/// xAI's own chat: reasoning on top of the completion.
+pub(super) const XAI_CHAT: Format = Format {
+    usage: &["usage"],
+    input: &["prompt_tokens"],
+    output: &["completion_tokens"],
+    cache_read: &["prompt_tokens_details/cached_tokens", "cached_prompt_text_tokens"],
+    reasoning: &["completion_tokens_details/reasoning_tokens", "reasoning_tokens"],
+    reasoned: Beside,
+    cost: Cost::Ticks("cost_in_usd_ticks"),
+    ..OPENAI
+};
+pub(super) const XAI: Format = Format { cost: Cost::Ticks("cost_in_usd_ticks"), ..OPENAI };
+
+/// Voxtral's audio stands on top of the prompt.
+pub(super) const MISTRAL: Format =
+    Format { audio: Beside, tier: &["service_tier", "usage/service_tier"], ..OPENAI };
+
+pub(super) const OPENROUTER: Format = Format { cost: Cost::Dollars("cost"), ..OPENAI };
+
+/// Of Gemini the gateway leaves the thoughts out of the completion and of the total, yet bills them.
+pub(super) const VERCEL_GEMINI: Format = Format { models: "google/", reasoned: Apart, ..OPENROUTER };
+
+/// Deep research reasons and reads citations beside prompt, completion and total.
+pub(super) const PERPLEXITY: Format = Format {
+    reasoning: &["reasoning_tokens"],
+    reasoned: Apart,
+    more_input: &["citation_tokens"],
+    more: Apart,
+    cost: Cost::Dollars("cost/total_cost"),
+    ..OPENAI
+};
+
+/// Messages. The input counts are disjoint, the output has thinking inside, no total is given.
+pub(super) const ANTHROPIC: Format = Format {
+    takes: Takes::Messages,
+    events: &["message", "message_delta"],
+    usage: &["usage"],
+    input: &["input_tokens"],
+    output: &["output_tokens"],
+    cache_read: &["cache_read_input_tokens"],
+    cached: Beside,
+    cache_write: &["cache_creation_input_tokens"],
+    cache_write_5m: &["cache_creation/ephemeral_5m_input_tokens"],
+    cache_write_1h: &["cache_creation/ephemeral_1h_input_tokens"],
+    reasoning: &["output_tokens_details/thinking_tokens"],
+    reasoned: Inside,
+    hint: "Of Claude, pass the whole message with its \"type\": \"message\", or every event of the stream: message_start, \
+        message_delta and the rest.",
+    ..BASE
+};
+
+/// `generateContent` and its stream, of the Gemini API and of Vertex AI. Tool-use prompts lie beside the prompt.
+pub(super) const GEMINI: Format = Format {
+    usage: &["usageMetadata"],
+    input: &["promptTokenCount"],
+    output: &["candidatesTokenCount"],
+    cache_read: &["cachedContentTokenCount"],
+    cached: Inside,
+    reasoning: &["thoughtsTokenCount"],
+    reasoned: Beside,
+    more_input: &["toolUsePromptTokenCount"],
+    input_audio: &["promptTokensDetails/AUDIO"],
+    cached_audio: &["cacheTokensDetails/AUDIO"],
+    more_audio: &["toolUsePromptTokensDetails/AUDIO"],
+    output_audio: &["candidatesTokensDetails/AUDIO"],
+    total: &["totalTokenCount"],
+    model: &["modelVersion"],
+    id: &["responseId"],
+    tier: &["usageMetadata/serviceTier", "usageMetadata/trafficType"],
+    finish: "candidates/0/finishReason",
+    hint: "Of a Gemini response, pass the whole body, usageMetadata included; of a stream or a live session, every message.",
+    ..BASE
+};
+
+/// A Live session: one request a turn, and thoughts in no sum.
+pub(super) const GEMINI_LIVE: Format = Format {
+    takes: Takes::EachTurn,
+    tell: "responseTokenCount",
+    output: &["responseTokenCount"],
+    reasoned: Apart,
+    output_audio: &["responseTokensDetails/AUDIO"],
+    finish: "",
+    ..GEMINI
+};
+
+pub(super) const GEMINI_INTERACTIONS: Format = Format {
+    events: &[
+        "",
+        "interaction.completed",
+        "interaction.complete",
+        "interaction.failed",
+        "interaction.cancelled",
+    ],
+    usage: &["usage", "interaction/usage"],
+    input: &["total_input_tokens"],
+    output: &["total_output_tokens"],
+    cache_read: &["total_cached_tokens"],
+    cached: Inside,
+    reasoning: &["total_thought_tokens"],
+    reasoned: Beside,
+    more_input: &["total_tool_use_tokens"],
+    input_audio: &["input_tokens_by_modality/audio"],
+    cached_audio: &["cached_tokens_by_modality/audio"],
+    more_audio: &["tool_use_tokens_by_modality/audio"],
+    output_audio: &["output_tokens_by_modality/audio"],
+    total: &["total_tokens"],
+    body: &["interaction", ""],
+    ..BASE
+};
+
+/// What is billed. The other counts have the preamble that Cohere adds and does not bill.
+pub(super) const COHERE: Format = Format {
+    events: &["", "stream-end", "message-end"],
+    openings: &["message-start"],
+    usage: &["usage", "meta", "response/meta", "delta/usage"],
+    input: &["billed_units/input_tokens"],
+    output: &["billed_units/output_tokens"],
+    reasoning: &["tokens/reasoning_tokens"],
+    reasoned: Inside,
+    more_input: &["billed_units/image_tokens"],
+    body: &["response", ""],
+    id: &["id", "response_id", "generation_id"],
+    hint: "Of a Cohere stream, pass every event: the last one, stream-end or message-end, has the usage.",
+    ..BASE
+};
+
+/// The last line of an answer; what was in the cache is not reported, and can be missing from the prompt.
+pub(super) const OLLAMA: Format = Format {
+    input: &["prompt_eval_count"],
+    output: &["eval_count"],
+    hint: "Of an Ollama stream, pass every line: the last one, \"done\": true, has the usage.",
+    ..BASE
+};
+
+pub(super) const TGI: Format = Format {
+    usage: &["details"],
+    input: &["input_length"],
+    output: &["generated_tokens"],
+    hint: "Of text-generation-inference, request \"details\": true.",
+    ..BASE
+};
+
+pub(super) const WATSONX_TEXT: Format = Format {
+    usage: &["results/0"],
+    input: &["input_token_count"],
+    output: &["generated_token_count"],
+    model: &["model_id"],
+    ..BASE
+};
+
+/// A span's attributes by OpenTelemetry's conventions, the current names before the older ones.
+pub(super) const GEN_AI: Format = Format {
+    input: &["gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens"],
+    output: &["gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens"],
+    cache_read: &[
+        "gen_ai.usage.cache_read.input_tokens",
+        "gen_ai.usage.cache_read_input_tokens",
+        "gen_ai.usage.input_tokens.cached",
+    ],
+    cached: Inside,
+    cache_write: &[
+        "gen_ai.usage.cache_creation.input_tokens",
+        "gen_ai.usage.cache_creation_input_tokens",
+        "gen_ai.usage.input_tokens.cache_write",
+    ],
+    reasoning: &[
+        "gen_ai.usage.reasoning.output_tokens",
+        "gen_ai.usage.reasoning_tokens",
+        "gen_ai.usage.output_tokens.reasoning",
+    ],
+    reasoned: Inside,
+    total: &["gen_ai.usage.total_tokens", "llm.usage.total_tokens"],
+    model: &["gen_ai.response.model", "gen_ai.request.model"],
+    tier: &[
+        "openai.response.service_tier",
+        "gen_ai.openai.response.service_tier",
+        "gen_ai.response.service_tier",
+    ],
+    hint: "Pass spans, or an OTLP/JSON export, with the attributes of model calls.",
+    ..BASE
+};
+pub(super) const OPENINFERENCE: Format = Format {
+    input: &["llm.token_count.prompt"],
+    output: &["llm.token_count.completion"],
+    cache_read: &["llm.token_count.prompt_details.cache_read"],
+    cache_write: &["llm.token_count.prompt_details.cache_write"],
+    reasoning: &["llm.token_count.completion_details.reasoning"],
+    input_audio: &["llm.token_count.prompt_details.audio"],
+    output_audio: &["llm.token_count.completion_details.audio"],
+    total: &["llm.token_count.total"],
+    model: &["llm.model_name", "embedding.model_name"],
+    ..GEN_AI
+};

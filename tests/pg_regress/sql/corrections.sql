@@ -1,0 +1,60 @@
+-- Request keys, corrections and repricing, as SQL shows them.
+SET TimeZone = 'UTC';
+SET DateStyle = 'ISO';
+SELECT count(*) > 0 AS made FROM llm_usage.maintain();
+INSERT INTO llm_usage.model_prices (vendor, model, valid_from, input_per_token, output_per_token) VALUES ('v', 'm', '-infinity', 0.1, 0.2);
+
+SELECT * FROM llm_usage.record_usage('m', app_id => 7, prompt_tokens => 10, request_id => 'r', occurred_at => '2025-06-01Z');
+SELECT * FROM llm_usage.record_usage('m', app_id => 7, prompt_tokens => 10, request_id => 'r');
+SELECT * FROM llm_usage.record_usage('m', app_id => 7, prompt_tokens => 11, request_id => 'r');
+SELECT * FROM llm_usage.record_usage('m', app_id => 7, prompt_tokens => 11, request_id => 'r');
+SELECT app_id, event_id, times, request_id, source, recorded, given FROM llm_usage.conflicts;
+-- Another app, another source, and no key at all.
+SELECT status FROM llm_usage.record_usage('m', app_id => 8, prompt_tokens => 11, request_id => 'r');
+SELECT status FROM llm_usage.record_usage('m', app_id => 7, prompt_tokens => 11, request_id => 'r', source => 'gateway-2');
+SELECT (llm_usage.record_usage('m', app_id => 9)).status FROM generate_series(1, 2);
+-- A key twice in a batch; a figure that is superseded there.
+SELECT r - 'ids' || jsonb_build_object('ids', jsonb_array_length(r -> 'ids'))
+       #- '{known,0,id}' #- '{known,1,id}' #- '{known,2,id}' AS batch
+  FROM (SELECT llm_usage.record_usage_batch('[{"model": "m", "request_id": "b"}, {"model": "m", "request_id": "b"},
+    {"model": "m", "request_id": "s", "completion_tokens": 3, "quality": "estimated"}, {"model": "m", "prompt_tokens": 1},
+    {"model": "m", "request_id": "s", "completion_tokens": 5}, {"model": "m", "request_id": "b", "prompt_tokens": 1}]')::jsonb) b (r);
+SELECT model, requests, completion_tokens FROM llm_usage.model_activity(to_time => '2100-01-01Z') WHERE completion_tokens > 0;
+
+SELECT * FROM llm_usage.correct_usage(1, 'typo', prompt_tokens => 20);
+SELECT * FROM llm_usage.correct_usage(1, 'typo', prompt_tokens => 20);
+SELECT * FROM llm_usage.correct_usage(1, user_id => 3);
+SELECT * FROM llm_usage.correct_usage(1, cost => 0.5);
+SELECT * FROM llm_usage.correct_usage(1, prompt_tokens => 30);
+SELECT * FROM llm_usage.void_usage(1, 'never happened');
+SELECT * FROM llm_usage.void_usage(1);
+SELECT event_id, user_id, requests, input_tokens, cost, net_requests, net_total_tokens, net_cost, status, reason FROM llm_usage.corrected_events WHERE event_id = 1;
+SELECT event_id, status, reason, corrected_by FROM llm_usage.corrections WHERE event_id = 1;
+SELECT * FROM llm_usage.usage_by_app WHERE day = '2025-06-01';
+-- A retry does not bring it back.
+SELECT * FROM llm_usage.record_usage('m', app_id => 7, prompt_tokens => 10, request_id => 'r');
+
+-- No estimate comes back that was voided.
+SELECT (llm_usage.record_usage('m', request_id => 'e', quality => 'estimated')).status;
+SELECT (llm_usage.void_usage(max(id))).status FROM llm_usage.usage_events;
+SELECT status, cost FROM llm_usage.record_usage('m', request_id => 'e', prompt_tokens => 1);
+
+SELECT count(*) > 0 AS folded FROM llm_usage.fold();
+SELECT * FROM llm_usage.verify();
+
+\set VERBOSITY default
+\set SHOW_CONTEXT never
+SELECT llm_usage.void_usage(NULL);
+\echo :LAST_ERROR_SQLSTATE
+SELECT llm_usage.void_usage(999999);
+\echo :LAST_ERROR_SQLSTATE
+SELECT llm_usage.void_usage((SELECT min(id) FROM llm_usage.usage_events WHERE corrects = 1));
+\echo :LAST_ERROR_SQLSTATE
+SELECT llm_usage.correct_usage(1, prompt_tokens => 5);
+\echo :LAST_ERROR_SQLSTATE
+SELECT llm_usage.correct_usage(1, prompt_tokens => -5);
+\echo :LAST_ERROR_SQLSTATE
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT llm_usage.reprice(dry_run => false);
+\echo :LAST_ERROR_SQLSTATE
+ROLLBACK;

@@ -1,0 +1,98 @@
+-- What the roles do with what they were granted, and what they are refused.
+\set VERBOSITY terse
+\set ON_ERROR_ROLLBACK on
+SET TimeZone = 'UTC';
+BEGIN;
+CREATE ROLE roles_reader;
+CREATE ROLE roles_writer;
+CREATE ROLE roles_admin;
+CREATE ROLE roles_stranger;
+SELECT llm_usage.grant_access('roles_reader', 'reader'), llm_usage.grant_access('roles_writer', 'writer'),
+       llm_usage.grant_access('roles_admin', 'admin');
+
+-- A writer writes by functions, INSERT and COPY; what it writes is priced.
+SET LOCAL ROLE roles_writer;
+SELECT status, cost FROM llm_usage.record_usage('gpt-4.1', app_id => 7, prompt_tokens => 100, request_id => 'r', occurred_at => '2025-06-01Z');
+INSERT INTO llm_usage.usage_events (model, app_id, prompt_tokens, occurred_at) VALUES ('gpt-4.1', 7, 200, '2025-06-01Z');
+COPY llm_usage.usage_events (model, app_id, prompt_tokens, occurred_at) FROM stdin;
+gpt-4.1-mini	7	100	2025-06-01Z
+gpt-4.1-mini	8	300	2025-06-01Z
+\.
+INSERT INTO llm_usage.sessions (app_id, started_at) VALUES (7, '2025-06-01Z');
+INSERT INTO llm_usage.messages (app_id, sent_at) VALUES (7, '2025-06-01Z');
+SELECT llm_usage.record_session(7, 'ann', '2025-06-01Z') > 0 AS session, llm_usage.record_message(7, NULL, '2025-06-01Z') > 0 AS message;
+SELECT status FROM llm_usage.record_usage('gpt-4.1', app_id => 7, prompt_tokens => 100, request_id => 'r');
+-- It reads nothing: not its own rows, no price, not by RETURNING, ON CONFLICT, COPY or an error.
+SELECT count(*) FROM llm_usage.usage_events;
+SELECT count(*) FROM llm_usage.usage_events_default;
+SELECT count(*) FROM llm_usage.model_prices;
+SELECT count(*) FROM llm_usage._request_keys;
+INSERT INTO llm_usage.usage_events (model) VALUES ('gpt-4.1') RETURNING cost;
+INSERT INTO llm_usage.usage_events (model) SELECT model FROM llm_usage.usage_events;
+COPY llm_usage.usage_events TO stdout;
+INSERT INTO llm_usage.usage_events (id, model) OVERRIDING SYSTEM VALUE VALUES (1, 'gpt-4.1');
+SELECT last_value FROM llm_usage.usage_events_id_seq;
+SELECT llm_usage.token_usage_for_app('2025-06-01', '2025-06-01', 7);
+SELECT llm_usage._standing(1);
+SELECT llm_usage.void_usage(1);
+SELECT llm_usage.fold();
+INSERT INTO llm_usage.model_prices (vendor, model) VALUES ('x', 'x');
+INSERT INTO llm_usage.budgets (entity_type, entity_id, amount) VALUES ('App', 7, 1);
+SELECT llm_usage.import_prices('{}');
+
+-- A reader reads, and changes nothing.
+SET LOCAL ROLE roles_reader;
+SELECT llm_usage.token_usage_for_app('2025-06-01', '2025-06-01', 7);
+SELECT app_id, requests, cost FROM llm_usage.usage_by_app ORDER BY app_id;
+SELECT count(*) FROM llm_usage.model_prices WHERE model = 'gpt-4.1';
+SELECT (llm_usage.record_usage('gpt-4.1')).status;
+INSERT INTO llm_usage.usage_events (model) VALUES ('gpt-4.1');
+UPDATE llm_usage.model_prices SET input_per_token = 0;
+DELETE FROM llm_usage.budgets;
+INSERT INTO llm_usage.apps (id) VALUES (1);
+SELECT llm_usage.fold();
+SELECT llm_usage.maintain();
+SELECT llm_usage.drop_month('2025-06-01');
+SELECT llm_usage.create_api_key('roles_admin');
+SELECT key_hash FROM llm_usage.api_keys;
+SELECT llm_usage.grant_access('roles_reader', 'admin');
+
+-- An admin, which is no superuser, does all there is to do.
+SET LOCAL ROLE roles_admin;
+INSERT INTO llm_usage.users (id, email) VALUES (3, 'dev@example.com');
+INSERT INTO llm_usage.apps (id, slug, owner_id) VALUES (7, 'helpdesk', 3);
+INSERT INTO llm_usage.apps (name) VALUES ('Next');
+INSERT INTO llm_usage.llms (id, name) VALUES (1, 'LLM');
+INSERT INTO llm_usage.budgets (entity_type, entity_id, amount) VALUES ('App', 7, 100);
+UPDATE llm_usage.budgets SET amount = 50 WHERE entity_id = 7;
+INSERT INTO llm_usage.model_prices (vendor, model, valid_from, input_per_token, output_per_token)
+  VALUES ('openai', 'gpt-4.1', '2025-01-01Z', 0.1, 0.2);
+SELECT count(*) > 0 AS made FROM llm_usage.maintain();
+SELECT llm_usage.fold() AS folded;
+SELECT events, tail_events FROM llm_usage.status() WHERE ledger = 'usage_events';
+SELECT count(*) AS differences FROM llm_usage.verify();
+SELECT llm_usage.rebuild() AS left_over;
+SELECT status FROM llm_usage.void_usage((SELECT min(id) FROM llm_usage.usage_events));
+SELECT status FROM llm_usage.correct_usage((SELECT max(id) FROM llm_usage.usage_events WHERE model = 'gpt-4.1-mini'), prompt_tokens => 50);
+SELECT model, difference FROM llm_usage.reprice(dry_run => false);
+SELECT (llm_usage.record_usage('gpt-4.1', app_id => 7, prompt_tokens => 101, request_id => 'r')).status;
+DELETE FROM llm_usage.conflicts;
+SELECT length(llm_usage.create_api_key('roles_reader', name => 'dashboard')) AS key;
+SELECT name, role FROM llm_usage.api_keys;
+SELECT llm_usage.revoke_api_key(id) AS revoked FROM llm_usage.api_keys;
+SELECT key_hash FROM llm_usage.api_keys;
+SELECT (llm_usage.import_prices('{"m": {"litellm_provider": "acme", "mode": "chat", "input_cost_per_token": 1e-7, "output_cost_per_token": 1e-7}}')) IS NOT NULL AS imported;
+SELECT llm_usage.fold() > 0 AS folded;
+SELECT llm_usage.drop_month('2025-06-01') > 0 AS dropped;
+-- But for what is the owner's: to give access, and to change what was recorded.
+SELECT llm_usage.grant_access('roles_stranger', 'admin');
+DELETE FROM llm_usage.usage_events;
+TRUNCATE llm_usage.usage_events;
+UPDATE llm_usage._by_app_day SET cost = 0;
+
+-- A stranger can do nothing.
+SET LOCAL ROLE roles_stranger;
+SELECT count(*) FROM llm_usage.usage_by_app;
+SELECT llm_usage.token_usage_for_app('2025-06-01', '2025-06-01', 7);
+SELECT llm_usage_http.token_usage_for_app('2025-06-01', '2025-06-01', '7');
+ROLLBACK;
