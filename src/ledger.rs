@@ -62,7 +62,7 @@ fn check_and_price<'a>(
     check(&row).map_err(|error| error::violation(&error))?;
     // A restored event that found no price when it was recorded finds none now.
     if !row.is_null(COST) || !row.is_null(PRICED) {
-        return Ok(trigger.new());
+        return NewRow::unchanged(trigger);
     }
     let cost = cost(&row)?;
     let priced = (PRICED, cost.is_some().into_datum());

@@ -400,6 +400,21 @@ impl<'a> NewRow<'a> {
         number.map(|number| number.to_string()).unwrap_or_default()
     }
 
+    /// The row as it is.
+    pub fn unchanged<'t>(
+        trigger: &'t PgTrigger<'t>,
+    ) -> Result<Option<PgHeapTuple<'t, AllocatedByPostgres>>, ErrorReport> {
+        if rows_of_transaction() <= MOST_KEPT {
+            return Ok(trigger.new());
+        }
+        let data = trigger.trigger_data();
+        // SAFETY: the row's own tuple and descriptor; the copy lives as long as what the server does with the row.
+        Ok(Some(unsafe {
+            let copy = pg_sys::heap_copytuple(data.tg_trigtuple);
+            PgHeapTuple::from_heap_tuple(PgTupleDesc::from_pg_unchecked((*data.tg_relation).rd_att), copy)
+        }))
+    }
+
     /// The row with other values in some columns.
     pub fn with<'t, const N: usize>(
         &self,
@@ -427,6 +442,24 @@ impl<'a> NewRow<'a> {
             Ok(PgHeapTuple::from_heap_tuple(PgTupleDesc::from_pg_unchecked(descriptor), tuple))
         }
     }
+}
+
+/// Of a partitioned table the server keeps the tuple that a trigger gives back as it was until the statement ends: one that loads
+/// a history of millions would take all memory. From so many on each row is given back as a copy, which costs a little and is freed.
+const MOST_KEPT: u64 = 10_000;
+
+thread_local! {
+    /// When the transaction began, and the rows that were counted of it.
+    static ROWS: Cell<(i64, u64)> = const { Cell::new((0, 0)) };
+}
+
+fn rows_of_transaction() -> u64 {
+    // SAFETY: reads a variable of this process.
+    let now = unsafe { pg_sys::GetCurrentTransactionStartTimestamp() };
+    let (transaction, rows) = ROWS.get();
+    let rows = if transaction == now { rows + 1 } else { 1 };
+    ROWS.set((now, rows));
+    rows
 }
 
 /// The generation of what is remembered, and where each table has the columns of a [`NewRow`].

@@ -49,3 +49,13 @@ BEGIN READ ONLY;
 SELECT llm_usage.token_usage_for_app('2000-01-01', '2000-01-01', 20);
 SELECT json_array_length(llm_usage.budget_usage()) >= 0 AS answers, llm_usage.token_usage_grouped('1990-01-01', '1990-01-02'), llm_usage.app_usage(901) IS NOT NULL AS answers;
 COMMIT;
+
+-- However many rows a statement writes, it does not keep them in memory.
+BEGIN;
+SET LOCAL work_mem = '64kB';
+INSERT INTO llm_usage.usage_events (model, app_id, cost, task_id)
+SELECT 'ledger', 22, 0, CASE WHEN n = 200000 THEN
+         (SELECT max(c.used_bytes) < 10000000 FROM pg_backend_memory_contexts c WHERE c.name = 'ExecutorState') END::text
+  FROM generate_series(1, 200000) n;
+SELECT task_id AS fits FROM llm_usage.usage_events WHERE app_id = 22 AND task_id IS NOT NULL;
+ROLLBACK;
