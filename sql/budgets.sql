@@ -57,6 +57,9 @@ COMMENT ON COLUMN llm_usage.budgets.unpriced IS 'What a budget in money makes of
 COMMENT ON COLUMN llm_usage.budgets.fallback_price IS 'What each request without a known price counts for, in currency; with unpriced = fallback only.';
 COMMENT ON COLUMN llm_usage.budgets.thresholds IS 'Percentages of the amount at which an alert is raised.';
 SELECT pg_catalog.pg_extension_config_dump('llm_usage.budgets', '');
+CREATE TRIGGER budgets_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON llm_usage.budgets
+  FOR EACH STATEMENT EXECUTE FUNCTION llm_usage._announce_change();
+ALTER TABLE llm_usage.budgets ENABLE ALWAYS TRIGGER budgets_changed;
 SELECT pg_catalog.pg_extension_config_dump('llm_usage.budgets_id_seq', '');
 
 -- Spending as a percentage of a budget, at least six right decimals of it, not capped.

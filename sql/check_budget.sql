@@ -164,7 +164,7 @@ CREATE VIEW llm_usage._counted_events WITH (security_invoker) AS
 
 -- Up to when a period's events count. Clocks of gateways differ: of a rolling budget what is dated up to a day ahead counts now.
 CREATE FUNCTION llm_usage._counted_to(period_end timestamptz, at timestamptz) RETURNS timestamptz
-  LANGUAGE sql IMMUTABLE PARALLEL SAFE
+  LANGUAGE sql STABLE PARALLEL SAFE
   RETURN coalesce(period_end, llm_usage._hour(at) + interval '25 hours');
 
 -- What of a budget is spent and held at an instant. Every part is found by an index, however small a table was when it was planned. In other currencies: costs that are not in spent, {"EUR": 1.5}; NULL: none.
@@ -285,8 +285,8 @@ DECLARE
 BEGIN
   PERFORM llm_usage._own_app(coalesce(app_id, 0));
   SELECT d.verdict, NULL, d.budget_id, d.spent, d.held, d.remaining, d.resets_at, d.reason INTO decision
-    FROM llm_usage._decide(ARRAY(SELECT b.id FROM llm_usage._budgets_of(app_id, llm_id, user_id, model, vendor, attrs) b),
-                           call.cost, call.currency, coalesce(prompt_tokens, 0) + coalesce(completion_tokens, 0)) d;
+    FROM llm_usage._decide(llm_usage._call_budgets(app_id, llm_id, user_id, model, vendor, attrs::text),
+                           call.cost, call.currency, coalesce(prompt_tokens, 0) + coalesce(completion_tokens, 0), false) d;
   RETURN llm_usage._shown(decision);
 END $$;
 COMMENT ON FUNCTION llm_usage.check_budget(bigint, text, bigint, bigint, text, jsonb, numeric, text, bigint, bigint) IS

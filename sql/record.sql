@@ -17,6 +17,19 @@ BEGIN
   IF llm_usage._has_row_security('llm_usage.usage_events'::regclass) THEN
     PERFORM llm_usage._refuse_app(coalesce((e ->> 'app_id')::bigint, 0)) FROM jsonb_array_elements(events) e;
   END IF;
+  -- What comes one by one and needs no key does not pay for what does.
+  IF jsonb_array_length(events) = 1 AND events #> '{0,request_id}' IS NULL THEN
+    RETURN QUERY
+    INSERT INTO llm_usage.usage_events AS n OVERRIDING SYSTEM VALUE
+    SELECT e.*
+      FROM jsonb_populate_record(NULL::llm_usage.usage_events,
+             jsonb_build_object('occurred_at', now(), 'app_id', 0, 'llm_id', 0, 'prompt_tokens', 0, 'cache_read_tokens', 0,
+                                'cache_write_tokens', 0, 'completion_tokens', 0, 'reasoning_tokens', 0, 'inference_tokens', 0,
+                                'currency', llm_usage._default_currency())
+             || (events -> 0) || jsonb_build_object('id', ids[1])) e
+    RETURNING coalesce((events #>> '{0,index}')::bigint, 0), n.id, 'recorded', n.cost, n.currency;
+    RETURN;
+  END IF;
   FOR element IN
     WITH element AS MATERIALIZED (
       SELECT e.*, ids[e.ordinality] AS id

@@ -1,38 +1,3 @@
--- Who reserves sees what others have committed, not what they are about to. So a hard budget is locked until the hold is
--- committed: alone where it is near its limit; together with others as long as it is far, that is, if a tenth of it is left even
--- after this call, and the call takes at most a tenth divided by the number of transactions there can be: what all of those
--- hold and nobody sees yet fits into what is left. That counts on one unseen hold a transaction: a transaction that may have
--- written locks alone. In the order of their ids, so that nobody waits in a circle.
-CREATE FUNCTION llm_usage._lock_budgets(budget_ids bigint[], near_ids bigint[]) RETURNS void
-  LANGUAGE plpgsql
-  SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  -- The letters LLMB.
-  class CONSTANT integer := x'4c4c4d42'::integer;
-  budget_id bigint;
-BEGIN
-  FOREACH budget_id IN ARRAY budget_ids LOOP
-    IF budget_id = ANY (near_ids) THEN
-      PERFORM pg_advisory_xact_lock(class, (budget_id % 2147483648)::integer);
-    ELSE
-      PERFORM pg_advisory_xact_lock_shared(class, (budget_id % 2147483648)::integer);
-    END IF;
-  END LOOP;
-END $$;
-CREATE FUNCTION llm_usage._unlock_budgets(budget_ids bigint[], near_ids bigint[]) RETURNS void
-  LANGUAGE plpgsql
-  SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  class CONSTANT integer := x'4c4c4d42'::integer;
-  budget_id bigint;
-BEGIN
-  FOREACH budget_id IN ARRAY budget_ids LOOP
-    PERFORM llm_usage._release_lock(class, (budget_id % 2147483648)::integer, budget_id = ANY (near_ids));
-  END LOOP;
-END $$;
-
 CREATE FUNCTION llm_usage.reserve_budget(
     app_id bigint DEFAULT 0, model text DEFAULT NULL, user_id bigint DEFAULT NULL, llm_id bigint DEFAULT 0,
     vendor text DEFAULT NULL, attrs jsonb DEFAULT NULL, cost numeric DEFAULT NULL, currency text DEFAULT NULL,
@@ -46,15 +11,11 @@ CREATE FUNCTION llm_usage.reserve_budget(
   SET enable_bitmapscan = off
 AS $$
 DECLARE
-  may_share  boolean := pg_current_xact_id_if_assigned() IS NULL;
-  tokens     bigint := coalesce(prompt_tokens, 0) + coalesce(completion_tokens, 0);
-  until      timestamptz;
-  call       record;
-  budget_ids bigint[];
-  hard_ids   bigint[];
-  near_ids   bigint[];
-  d          record;
-  decision   llm_usage.budget_decision;
+  tokens   bigint := coalesce(prompt_tokens, 0) + coalesce(completion_tokens, 0);
+  until    timestamptz;
+  call     record;
+  d        record;
+  decision llm_usage.budget_decision;
 BEGIN
   IF current_setting('transaction_isolation') <> 'read committed' THEN
     RAISE EXCEPTION 'reserve_budget() needs the isolation level READ COMMITTED, not %', upper(current_setting('transaction_isolation'))
@@ -70,18 +31,8 @@ BEGIN
   END IF;
   PERFORM llm_usage._own_app(coalesce(app_id, 0));
   call := llm_usage._call_cost(model, vendor, cost, currency, prompt_tokens, completion_tokens);
-  SELECT array_agg(b.id ORDER BY b.id), array_agg(b.id ORDER BY b.id) FILTER (WHERE b.is_hard) INTO budget_ids, hard_ids
-    FROM llm_usage._budgets_of(app_id, llm_id, user_id, model, vendor, attrs) b;
-  hard_ids := coalesce(hard_ids, '{}');
-  near_ids := CASE WHEN may_share THEN '{}' ELSE hard_ids END;
-  LOOP
-    PERFORM llm_usage._lock_budgets(hard_ids, near_ids);
-    -- Its snapshot is taken under the locks.
-    SELECT * INTO d FROM llm_usage._decide(budget_ids, call.cost, call.currency, tokens);
-    EXIT WHEN d.near_ids <@ near_ids;
-    PERFORM llm_usage._unlock_budgets(hard_ids, near_ids);
-    near_ids := near_ids || d.near_ids;
-  END LOOP;
+  SELECT * INTO d
+    FROM llm_usage._decide(llm_usage._call_budgets(app_id, llm_id, user_id, model, vendor, attrs::text), call.cost, call.currency, tokens, true);
   decision := (d.verdict, NULL, d.budget_id, d.spent, d.held, d.remaining, d.resets_at, d.reason);
   IF decision.verdict = 'denied' THEN
     RETURN llm_usage._shown(decision);

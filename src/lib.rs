@@ -61,7 +61,7 @@ extension_sql_file!("../sql/ledger.sql", name = "ledger", requires = ["prices_sh
 extension_sql_file!(
     "../sql/pricing.sql",
     name = "pricing",
-    requires = ["ledger", ledger::llm_usage::_check_and_price, prices::llm_usage::_prices_changed]
+    requires = ["ledger", ledger::llm_usage::_check_and_price, prices::llm_usage::_announce_change]
 );
 extension_sql_file!("../sql/append_only.sql", name = "append_only", requires = ["pricing"]);
 extension_sql_file!("../sql/maintain.sql", name = "maintain", requires = ["append_only"]);
@@ -110,7 +110,7 @@ extension_sql_file!("../sql/holds.sql", name = "holds", requires = ["budget_peri
 extension_sql_file!(
     "../sql/check_budget.sql",
     name = "check_budget",
-    requires = ["holds", calendar::_cut, prices::_price, budget::_decide]
+    requires = ["holds", calendar::_cut, prices::_price, budget::_decide, budget::_call_budgets]
 );
 extension_sql_file!("../sql/alerts.sql", name = "alerts", requires = ["check_budget"]);
 extension_sql_file!("../sql/views.sql", name = "views", requires = ["alerts"]);
@@ -132,11 +132,7 @@ extension_sql_file!(
     name = "responses",
     requires = ["record", ingest::_response_events, ingest::_response_batch, ingest::_span_batch]
 );
-extension_sql_file!(
-    "../sql/reserve_budget.sql",
-    name = "reserve_budget",
-    requires = ["responses", budget::_release_lock]
-);
+extension_sql_file!("../sql/reserve_budget.sql", name = "reserve_budget", requires = ["responses"]);
 extension_sql_file!(
     "../sql/import_prices.sql",
     name = "import_prices",

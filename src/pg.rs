@@ -150,17 +150,27 @@ pub fn is_read_only() -> bool {
     unsafe { pg_sys::XactReadOnly }
 }
 
+/// Whether the transaction has an id: nothing is written without one.
+pub fn may_have_written() -> bool {
+    // SAFETY: a plain variable of this process.
+    unsafe { pg_sys::GetTopTransactionIdIfAny() != pg_sys::InvalidTransactionId }
+}
+
+/// The present instant, in microseconds since 1970.
+pub fn now() -> i64 {
+    // SAFETY: asks the clock.
+    unsafe { pg_sys::GetCurrentTimestamp() }.saturating_add(POSTGRES_EPOCH)
+}
+
 /// Runs the body in a snapshot taken now, which has all that an earlier one of this session has had; the body is told so. In
 /// another isolation level, or in a transaction that may have written, it is told not to count on that.
 pub fn with_latest_snapshot<T>(body: impl FnOnce(bool) -> Result<T, ErrorReport>) -> Result<T, ErrorReport> {
-    // SAFETY: a plain variable of this process.
-    let has_id = unsafe { pg_sys::GetTopTransactionIdIfAny() } != pg_sys::InvalidTransactionId;
-    if has_id || !is_read_committed() {
+    if !is_read_committed() {
         return body(false);
     }
     // SAFETY: popped below, or with the transaction that an error ends.
     unsafe { pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot()) };
-    let result = body(true);
+    let result = body(!may_have_written());
     // SAFETY: the one pushed above.
     unsafe { pg_sys::PopActiveSnapshot() };
     result
@@ -178,10 +188,24 @@ pub fn most_transactions() -> i64 {
     most.into_iter().map(i64::from).sum()
 }
 
-/// The opposite of `pg_advisory_xact_lock(class, key)`, or of `pg_advisory_xact_lock_shared`.
+/// As `pg_advisory_xact_lock(class, key)`, or `pg_advisory_xact_lock_shared`.
+pub fn lock_until_end(class: i32, key: i32, is_alone: bool) {
+    // SAFETY: the tag is an advisory lock, which the end of the transaction releases.
+    unsafe { pg_sys::LockAcquire(&advisory_lock(class, key), lock_mode(is_alone), false, false) };
+}
+
+/// The opposite of [`lock_until_end`].
 pub fn release_lock(class: i32, key: i32, is_alone: bool) {
-    let mode = if is_alone { pg_sys::ExclusiveLock } else { pg_sys::ShareLock };
-    let lock = pg_sys::LOCKTAG {
+    // SAFETY: the tag is an advisory lock; one that is not held makes a warning.
+    unsafe { pg_sys::LockRelease(&advisory_lock(class, key), lock_mode(is_alone), false) };
+}
+
+fn lock_mode(is_alone: bool) -> std::ffi::c_int {
+    (if is_alone { pg_sys::ExclusiveLock } else { pg_sys::ShareLock }) as std::ffi::c_int
+}
+
+fn advisory_lock(class: i32, key: i32) -> pg_sys::LOCKTAG {
+    pg_sys::LOCKTAG {
         // SAFETY: a plain variable of this process.
         locktag_field1: unsafe { pg_sys::MyDatabaseId }.to_u32(),
         locktag_field2: class.cast_unsigned(),
@@ -190,9 +214,7 @@ pub fn release_lock(class: i32, key: i32, is_alone: bool) {
         locktag_field4: 2,
         locktag_type: pg_sys::LockTagType::LOCKTAG_ADVISORY as u8,
         locktag_lockmethodid: pg_sys::USER_LOCKMETHOD as u8,
-    };
-    // SAFETY: the tag is an advisory lock; one that is not held makes a warning.
-    unsafe { pg_sys::LockRelease(&lock, mode as std::ffi::c_int, false) };
+    }
 }
 
 /// The state of an aggregate, made when its first value comes. It lives in the aggregate's memory context and is dropped

@@ -150,10 +150,10 @@ fn rates(row: &Row) -> Result<Rates, ErrorReport> {
 mod llm_usage {
     use super::*;
 
-    /// AFTER any change of `model_prices`, FOR EACH STATEMENT: every session forgets the prices it remembers, at the moment
-    /// the change is visible to it.
+    /// AFTER any change of `model_prices` or `budgets`, FOR EACH STATEMENT: every session forgets what it remembers of them, at the
+    /// moment the change is visible to it.
     #[pg_trigger]
-    fn _prices_changed<'a>(
+    fn _announce_change<'a>(
         trigger: &'a PgTrigger<'a>,
     ) -> Result<Option<PgHeapTuple<'a, impl WhoAllocated>>, PgTriggerError> {
         error::raise(pg::announce_change(trigger));

@@ -5,7 +5,7 @@ SELECT b.id, b.entity_type, b.entity_id, b.entity_value,
        CASE WHEN b.converts THEN llm_usage._exchange_rate($2, b.currency, (now() AT TIME ZONE 'UTC')::date)::text END,
        b.is_hard, p.period_start, p.period_end, llm_usage._counted_to(p.period_end, p.at),
        to_char(p.period_end AT TIME ZONE b.time_zone, 'YYYY-MM-DD HH24:MI ') || b.time_zone,
-       (SELECT coalesce(sum(h.amount), 0)::text FROM llm_usage._held h WHERE h.budget_id = b.id AND h.expires_at > p.at)
+       greatest(llm_usage._hour(p.at), p.period_start), least(llm_usage._hour(p.at) + interval '1 hour', p.period_end)
   FROM llm_usage.budgets b
  CROSS JOIN LATERAL (
     SELECT a.at, q.period_start, q.period_end

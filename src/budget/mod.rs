@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use bigdecimal::BigDecimal;
 use llm_usage_core::budget::{self, Answer, Budget, Call, Standing, Unit, Unpriced};
@@ -18,8 +19,11 @@ mod tail;
 
 use tail::{Folded, Sums};
 
-/// Sums of rollups that a session remembers at most.
-const MOST_SUMS: usize = 10_000;
+/// Sums of rollups, budgets and calls that a session remembers at most, of each.
+const MOST_REMEMBERED: usize = 10_000;
+
+/// The first number of the advisory locks of budgets, the letters LLMB; the second is the budget's.
+const LOCKS: i32 = 0x4c4c_4d42;
 
 /// What a budget is of; an attribute has no place here.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -29,7 +33,7 @@ struct Entity {
     value: Option<String>,
 }
 
-/// A budget, and where to look for what is spent.
+/// A budget in its present period, and where to look for what is spent.
 struct Asked {
     id: i64,
     budget: Budget,
@@ -38,17 +42,47 @@ struct Asked {
     converts: bool,
     counted: (i64, i64),
     resets_at: Option<TimestampWithTimeZone>,
-    held: BigDecimal,
+    /// When all this is so, as long as the budget is not changed.
+    holds: (i64, i64),
 }
 
-/// Gives an advisory lock of this transaction back, held alone or together with others: SQL keeps it until the end.
+/// The budgets that a call counts for; `attrs` is a JSON object, which may be of any depth and is not read here.
 #[pg_extern(schema = "llm_usage", volatile, parallel_unsafe, requires = ["schema"])]
-fn _release_lock(class: i32, key: i32, is_alone: bool) {
-    pg::release_lock(class, key, is_alone);
+fn _call_budgets(
+    app_id: Option<i64>,
+    llm_id: Option<i64>,
+    user_id: Option<i64>,
+    model: Option<String>,
+    vendor: Option<String>,
+    attrs: Option<&str>,
+) -> Result<Vec<i64>, ErrorReport> {
+    let generation = pg::generation();
+    pg::with_latest_snapshot(|is_remembered| {
+        let is_remembered = is_remembered && attrs.is_none();
+        let call = (app_id, llm_id, user_id, model, vendor);
+        if is_remembered
+            && let Some(ids) = CALLS.with_borrow_mut(|known| known.of(generation).get(&call).cloned())
+        {
+            return Ok(ids);
+        }
+        let args = [
+            app_id.into(),
+            llm_id.into(),
+            user_id.into(),
+            call.3.as_deref().into(),
+            call.4.as_deref().into(),
+            attrs.into(),
+        ];
+        let ids = query::select(include_str!("budgets_of.sql"), &args, |row| row.id(1))?;
+        if is_remembered && pg::generation() == generation {
+            CALLS.with_borrow_mut(|known| known.of(generation).insert(call, ids.clone()));
+        }
+        Ok(ids)
+    })
 }
 
 /// The decision on a call by some budgets as they stand now, all seen in one snapshot: what of the budget that decides is gone,
-/// which of them are near their limit, and what the call takes of each.
+/// and what the call takes of each. To reserve, the hard ones stay locked until the transaction ends.
 #[pg_extern(schema = "llm_usage", volatile, parallel_unsafe, requires = ["schema"])]
 #[expect(clippy::type_complexity, reason = "the columns of a row")]
 fn _decide(
@@ -56,6 +90,7 @@ fn _decide(
     cost: Option<AnyNumeric>,
     currency: Option<&str>,
     tokens: Option<i64>,
+    to_reserve: bool,
 ) -> Result<
     TableIterator<
         'static,
@@ -67,7 +102,6 @@ fn _decide(
             name!(remaining, Option<AnyNumeric>),
             name!(resets_at, Option<TimestampWithTimeZone>),
             name!(reason, String),
-            name!(near_ids, Vec<i64>),
             name!(counted_ids, Vec<i64>),
             name!(amounts, Vec<AnyNumeric>),
         ),
@@ -77,7 +111,10 @@ fn _decide(
     let cost = cost.map(|cost| cost.to_string().parse::<BigDecimal>().map_err(failed)).transpose()?;
     let call = Call { cost, currency: currency.map(str::to_owned), tokens: tokens.unwrap_or_default() };
     let answers = match budget_ids.filter(|ids| !ids.is_empty()) {
-        Some(ids) => pg::with_latest_snapshot(|is_remembered| answers(ids, &call, is_remembered))?,
+        Some(mut ids) => {
+            ids.sort_unstable();
+            if to_reserve { answers_under_locks(&ids, &call)? } else { answers(&ids, &call)? }
+        }
         None => Vec::new(),
     };
     let deciding = answers
@@ -86,10 +123,9 @@ fn _decide(
     let amounts: Result<Vec<_>, _> =
         answers.iter().map(|(_, _, answer)| pg::numeric(&answer.amount)).collect();
     let ids = answers.iter().map(|(asked, ..)| asked.id).collect();
-    let near = answers.iter().filter(|(_, _, answer)| !answer.is_far).map(|(asked, ..)| asked.id).collect();
     let Some((asked, standing, answer)) = deciding else {
         let (allowed, reason) = ("allowed".into(), "No budget applies.".into());
-        return Ok(TableIterator::once((allowed, None, None, None, None, None, reason, near, ids, amounts?)));
+        return Ok(TableIterator::once((allowed, None, None, None, None, None, reason, ids, amounts?)));
     };
     let shown = |amount: &BigDecimal| pg::numeric(&amount.normalized()).map(Some);
     Ok(TableIterator::once((
@@ -100,34 +136,109 @@ fn _decide(
         shown(&answer.remaining)?,
         asked.resets_at,
         answer.reason.clone(),
-        near,
         ids,
         amounts?,
     )))
 }
 
-fn answers(
-    ids: Vec<i64>,
-    call: &Call,
-    is_remembered: bool,
-) -> Result<Vec<(Asked, Standing, Answer)>, ErrorReport> {
-    let transactions = pg::most_transactions();
-    let args = [ids.into(), call.currency.as_deref().into()];
-    let asked = query::select(include_str!("budgets.sql"), &args, |row| asked(&row))?;
-    let folded = if is_remembered { tail::read()? } else { None };
-    let mut answers = Vec::with_capacity(asked.len());
-    for asked in asked {
-        let standing = match folded {
-            Some(folded) if asked.is_simple() => {
-                Standing { spent: asked.spent(folded)?, held: asked.held.clone() }
-            }
-            _ => standing(asked.id)?,
-        };
-        if let Some(answer) = asked.budget.answer(call, &standing, transactions) {
-            answers.push((asked, standing, answer));
+type Answers = Vec<(Rc<Asked>, Standing, Answer)>;
+
+/// Who reserves sees what others have committed, not what they are about to. So a hard budget is locked until the hold is
+/// committed: alone where it is near its limit; together with others as long as it is far, that is, if a tenth of it is left even
+/// after this call, and the call takes at most a tenth divided by the number of transactions there can be: what all of those
+/// hold and nobody sees yet fits into what is left. That counts on one unseen hold a transaction: a transaction that may have
+/// written locks alone. In the order of their ids, so that nobody waits in a circle.
+fn answers_under_locks(ids: &[i64], call: &Call) -> Result<Answers, ErrorReport> {
+    let generation = pg::generation();
+    let asked =
+        pg::with_latest_snapshot(|is_remembered| asked_of(ids, call, is_remembered.then_some(generation)))?;
+    let hard: Vec<i64> = asked.iter().filter(|asked| asked.budget.is_hard).map(|asked| asked.id).collect();
+    let mut alone = if pg::may_have_written() { hard.clone() } else { Vec::new() };
+    loop {
+        for id in &hard {
+            pg::lock_until_end(LOCKS, key_of(*id), alone.contains(id));
         }
+        let answers = answers(ids, call)?;
+        let near = answers.iter().filter(|(_, _, answer)| !answer.is_far).map(|(asked, ..)| asked.id);
+        let near: Vec<i64> = near.filter(|id| hard.contains(id) && !alone.contains(id)).collect();
+        if near.is_empty() {
+            return Ok(answers);
+        }
+        for id in &hard {
+            pg::release_lock(LOCKS, key_of(*id), alone.contains(id));
+        }
+        alone.extend(near);
     }
-    Ok(answers)
+}
+
+/// Two budgets of one key wait for each other, and do no harm.
+fn key_of(id: i64) -> i32 {
+    (id % (i64::from(i32::MAX) + 1)) as i32
+}
+
+fn answers(ids: &[i64], call: &Call) -> Result<Answers, ErrorReport> {
+    // Before the snapshot: what was changed after it may not be remembered as it was.
+    let generation = pg::generation();
+    pg::with_latest_snapshot(|is_remembered| {
+        let transactions = pg::most_transactions();
+        let asked = asked_of(ids, call, is_remembered.then_some(generation))?;
+        let folded = if is_remembered { tail::read()? } else { None };
+        let held = if folded.is_some() { held(ids)? } else { HashMap::new() };
+        let mut answers = Vec::with_capacity(asked.len());
+        for asked in asked {
+            let standing = match folded {
+                Some(folded) if asked.is_simple() => Standing {
+                    spent: asked.spent(folded)?,
+                    held: held.get(&asked.id).cloned().unwrap_or_default(),
+                },
+                _ => standing(asked.id)?,
+            };
+            if let Some(answer) = asked.budget.answer(call, &standing, transactions) {
+                answers.push((asked, standing, answer));
+            }
+        }
+        Ok(answers)
+    })
+}
+
+/// Budgets by their ids, as the session remembers them at a generation; read where it does not, or is not to.
+fn asked_of(ids: &[i64], call: &Call, generation: Option<u64>) -> Result<Vec<Rc<Asked>>, ErrorReport> {
+    let now = pg::now();
+    let mut found: Vec<Rc<Asked>> = Vec::with_capacity(ids.len());
+    if let Some(generation) = generation {
+        BUDGETS.with_borrow_mut(|known| {
+            let known = known.of(generation);
+            let is_present = |asked: &&Rc<Asked>| (asked.holds.0..asked.holds.1).contains(&now);
+            found.extend(ids.iter().filter_map(|id| known.get(id)).filter(is_present).cloned());
+        });
+    }
+    if found.len() < ids.len() {
+        let missing: Vec<i64> =
+            ids.iter().copied().filter(|id| found.iter().all(|asked| asked.id != *id)).collect();
+        let args = [missing.into(), call.currency.as_deref().into()];
+        let read = query::select(include_str!("budgets.sql"), &args, |row| asked(&row).map(Rc::new))?;
+        if let Some(generation) = generation
+            && pg::generation() == generation
+        {
+            BUDGETS.with_borrow_mut(|known| {
+                // What an exchange rate is part of depends on the call.
+                let lasting = read.iter().filter(|asked| !asked.converts);
+                known.of(generation).extend(lasting.map(|asked| (asked.id, asked.clone())));
+            });
+        }
+        found.extend(read);
+        found.sort_unstable_by_key(|asked| asked.id);
+    }
+    Ok(found)
+}
+
+/// What of each budget is held now.
+fn held(ids: &[i64]) -> Result<HashMap<i64, BigDecimal>, ErrorReport> {
+    let args = [ids.to_vec().into(), pg::instant(pg::now())?.into()];
+    let rows = query::select(include_str!("held.sql"), &args, |row| {
+        Ok((row.id(1)?, row.decimal(2)?.unwrap_or_default()))
+    })?;
+    Ok(rows.into_iter().collect())
 }
 
 /// A row of `budgets.sql`.
@@ -160,7 +271,7 @@ fn asked(row: &Row) -> Result<Asked, ErrorReport> {
         converts,
         counted: (row.instant(15)?, row.instant(17)?),
         resets_at: row.get(16)?,
-        held: row.decimal(19)?.unwrap_or_default(),
+        holds: (row.instant(19)?, row.instant(20)?),
     })
 }
 
@@ -175,7 +286,33 @@ fn standing(id: i64) -> Result<Standing, ErrorReport> {
 /// The entity, its range, and the currency of the costs.
 type Key = (Entity, (i64, i64), String);
 
+/// What a session remembers as long as no table changes: its definition, or as its trigger announces.
+struct Remembered<K, V> {
+    generation: u64,
+    entries: HashMap<K, V>,
+}
+
+impl<K, V> Default for Remembered<K, V> {
+    fn default() -> Self {
+        Self { generation: 0, entries: HashMap::new() }
+    }
+}
+
+impl<K, V> Remembered<K, V> {
+    fn of(&mut self, generation: u64) -> &mut HashMap<K, V> {
+        if self.generation != generation || self.entries.len() >= MOST_REMEMBERED {
+            (self.generation, self.entries) = (generation, HashMap::new());
+        }
+        &mut self.entries
+    }
+}
+
+/// App, LLM, user, model and vendor of a call.
+type CallKey = (Option<i64>, Option<i64>, Option<i64>, Option<String>, Option<String>);
+
 thread_local! {
+    static CALLS: RefCell<Remembered<CallKey, Vec<i64>>> = RefCell::default();
+    static BUDGETS: RefCell<Remembered<i64, Rc<Asked>>> = RefCell::default();
     /// What rollups hold, which only a fold changes; and how far they were folded.
     static FOLDED: RefCell<(Folded, HashMap<Key, Sums>)> = RefCell::default();
 }
@@ -206,7 +343,7 @@ impl Asked {
     fn folded(&self, currency: &str, folded: Folded) -> Result<Sums, ErrorReport> {
         let key = (self.entity.clone(), self.counted, currency.to_owned());
         let known = FOLDED.with_borrow_mut(|(of, sums)| {
-            if *of != folded || sums.len() >= MOST_SUMS {
+            if *of != folded || sums.len() >= MOST_REMEMBERED {
                 (*of, *sums) = (folded, HashMap::new());
             }
             sums.get(&key).cloned()

@@ -15,6 +15,8 @@ use crate::query::{self, Row};
 const MOST_EVENTS: usize = 20_000;
 /// Each missing id is looked for one by one.
 const MOST_MISSING: usize = 200;
+/// So many ids before the last are read again where one of them is missing: that is quicker than to look for it.
+const FEW: i64 = 100;
 
 /// What events add up to, in one currency.
 #[derive(Debug, Clone, Default)]
@@ -74,19 +76,26 @@ pub fn read() -> Result<Option<Folded>, ErrorReport> {
         return Ok(None);
     }
     let read_up_to = tail.read_up_to;
-    let mut found =
-        query::select(include_str!("new_events.sql"), &[read_up_to.into()], |row| tail.event(&row))?;
-    let last = found.iter().map(|event| event.id).max().unwrap_or(read_up_to);
+    let oldest = tail.missing.iter().copied().min().filter(|id| read_up_to - id < FEW);
+    let from = oldest.map_or(read_up_to, |id| id - 1);
+    let known = if oldest.is_some() { tail.ids_after(from) } else { HashSet::new() };
+    let rows = query::select(include_str!("new_events.sql"), &[from.into()], |row| match row.id(1)? {
+        id if known.contains(&id) => Ok(None),
+        id => tail.event(id, &row).map(Some),
+    })?;
+    let mut found: Vec<Event> = rows.into_iter().flatten().collect();
+    let last = found.iter().map(|event| event.id).fold(read_up_to, i64::max);
     // An id may have been set far ahead.
     let skipped = usize::try_from(last - read_up_to).unwrap_or(usize::MAX);
     if tail.events.len() + found.len().max(skipped) > MOST_EVENTS {
         TAIL.set(Tail { folded, is_too_long: true, ..Tail::default() });
         return Ok(None);
     }
-    if !tail.missing.is_empty() {
+    if oldest.is_none() && !tail.missing.is_empty() {
         let missing = tail.missing.clone();
-        let late =
-            query::select(include_str!("missing_events.sql"), &[missing.into()], |row| tail.event(&row))?;
+        let late = query::select(include_str!("missing_events.sql"), &[missing.into()], |row| {
+            tail.event(row.id(1)?, &row)
+        })?;
         found.extend(late);
     }
     tail.add(found, last);
@@ -147,9 +156,13 @@ impl Tail {
         self.events.extend(found);
     }
 
-    fn event(&mut self, row: &Row) -> Result<Event, ErrorReport> {
+    fn ids_after(&self, id: i64) -> HashSet<i64> {
+        self.events.iter().map(|event| event.id).filter(|known| *known > id).collect()
+    }
+
+    fn event(&mut self, id: i64, row: &Row) -> Result<Event, ErrorReport> {
         Ok(Event {
-            id: row.id(1)?,
+            id,
             occurred_at: row.instant(2)?,
             app_id: row.id(3)?,
             llm_id: row.id(4)?,

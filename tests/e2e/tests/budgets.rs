@@ -79,7 +79,7 @@ SELECT format('%s %s: %s unpriced %s others %s, not %s unpriced %s others %s', (
 /// What a decision finds spent, as a session remembers it, and as it is computed from the beginning.
 const FORGOTTEN: &str = "SELECT format('%s %s: %s, not %s', b.entity_type, b.name, d.spent, s.spent)
   FROM llm_usage.budgets b
- CROSS JOIN LATERAL llm_usage._decide(ARRAY[b.id], 0, NULL, 0) d
+ CROSS JOIN LATERAL llm_usage._decide(ARRAY[b.id], 0, NULL, 0, false) d
  CROSS JOIN LATERAL llm_usage._budget_standing(b, clock_timestamp()) s
  WHERE d.spent IS DISTINCT FROM s.spent";
 
@@ -271,4 +271,54 @@ fn what_a_session_remembers_is_what_was_committed() {
             });
         }
     });
+}
+
+/// A session knows a budget from its last call: it heeds each change of it as soon as that is committed, its own at once.
+#[test]
+fn a_changed_budget_is_heeded_by_who_remembers_it() {
+    let cluster = Cluster::shared();
+    let database = cluster.create_database();
+    let (mut asks, mut changes) = (cluster.connect(&database), cluster.connect(&database));
+    let mut left = move |statement: &str, expected: Option<&str>| {
+        asks.batch_execute(statement).expect(statement);
+        let asked = "SELECT coalesce(remaining::text, 'no budget') FROM llm_usage.check_budget(1)";
+        for _ in 0..2 {
+            assert_eq!(texts(&mut asks, asked, &[]), [expected.unwrap_or("no budget")], "{statement}");
+        }
+    };
+    let mut change = |statement: &str| changes.batch_execute(statement).expect(statement);
+    left("", None);
+    change("INSERT INTO llm_usage.budgets (entity_type, entity_id, amount) VALUES ('App', 1, 10)");
+    left("", Some("10"));
+    change("UPDATE llm_usage.budgets SET amount = 20");
+    left("", Some("20"));
+    change(
+        "INSERT INTO llm_usage.budgets (entity_type, entity_id, amount, name) VALUES ('App', 1, 5, 'tight')",
+    );
+    left("", Some("5"));
+    change("DELETE FROM llm_usage.budgets WHERE name = 'tight'");
+    left("", Some("20"));
+    change("BEGIN; UPDATE llm_usage.budgets SET amount = 1");
+    left("", Some("20"));
+    change("COMMIT");
+    left("", Some("1"));
+    left("BEGIN; UPDATE llm_usage.budgets SET amount = 7", Some("7"));
+    left("ROLLBACK", Some("1"));
+    left("BEGIN ISOLATION LEVEL REPEATABLE READ", Some("1"));
+    change("UPDATE llm_usage.budgets SET amount = 30");
+    left("", Some("1"));
+    left("COMMIT", Some("30"));
+    // A period of another kind, and another budget of the same number.
+    change("UPDATE llm_usage.budgets SET period = 'rolling', rolling_window = '2 hours', amount = 31");
+    left("", Some("31"));
+    change(
+        "INSERT INTO llm_usage.usage_events (model, app_id, cost, occurred_at) VALUES ('m', 1, 4, now() - interval '40 days')",
+    );
+    left("", Some("31"));
+    change(
+        "UPDATE llm_usage.budgets SET period = 'year', start_date = (now() - interval '50 days')::date, rolling_window = NULL",
+    );
+    left("", Some("27"));
+    change("TRUNCATE llm_usage.budgets CASCADE");
+    left("", None);
 }
