@@ -56,6 +56,8 @@ END $$;
 -- What the rollups add up with: sum(bigint) makes a numeric, which costs more than to add the few rows of a group. The tokens of a
 -- rollup's row have 64 bits: it takes a billion of the greatest events to fill them, and more would be an error, as in any bigint.
 CREATE AGGREGATE llm_usage._sum(bigint) (SFUNC = int8pl, STYPE = bigint, COMBINEFUNC = int8pl, PARALLEL = SAFE);
+-- The same for costs, where most groups have a few rows: the state of sum(numeric) takes longer to make than they to be added.
+CREATE AGGREGATE llm_usage._sum(numeric) (SFUNC = numeric_add, STYPE = numeric, COMBINEFUNC = numeric_add, PARALLEL = SAFE);
 
 -- Instants as the rollups cut them: any instant may be asked for, infinite ones included.
 CREATE FUNCTION llm_usage._hour(at timestamptz) RETURNS timestamptz

@@ -31,38 +31,40 @@ CREATE FUNCTION llm_usage._by_app_groups(after_id bigint, up_to_id bigint, from_
            sum(llm_usage._requests(e.requests, e.corrects)) AS requests,
            coalesce(sum(llm_usage._requests(e.requests, e.corrects)) FILTER (WHERE e.cost IS NULL), 0) AS unpriced_requests,
            llm_usage._sum(e.prompt_tokens::bigint + e.cache_read_tokens + e.cache_write_tokens) AS input_tokens,
-           sum(e.completion_tokens) AS completion_tokens, coalesce(sum(e.cost), 0) AS cost
+           sum(e.completion_tokens) AS completion_tokens, coalesce(llm_usage._sum(e.cost), 0) AS cost
       FROM llm_usage.usage_events e
      WHERE e.id > after_id AND e.id <= up_to_id AND e.occurred_at >= from_time AND e.occurred_at < to_time
      GROUP BY 1, 2, 3, 4, 5, 6;
   END;
 
--- Apps and LLMs in all come from the same batch. Lines without a number get one: a row without it would be refused, not lost.
+-- Apps and LLMs in all come from the same batch. Where a line has no number yet, it is given one, and nothing else is done: then all
+-- is done again, with it. That is dear, and rare.
 CREATE FUNCTION llm_usage._fold_by_app(
     after_id bigint, up_to_id bigint, from_time timestamptz, to_time timestamptz, new_from timestamptz,
     OUT rows bigint, OUT newest timestamptz)
   LANGUAGE plpgsql
   SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+  new_lines bigint;
 BEGIN
+LOOP
   WITH grouped AS MATERIALIZED (
-    SELECT g.*, l.number
+    SELECT g.app_id, g.bucket, g.requests, g.unpriced_requests, g.input_tokens, g.completion_tokens, l.number AS line, g.cost,
+           g.llm_id, g.currency, g.rows, CASE WHEN l.number IS NULL THEN g.model END AS new_model,
+           CASE WHEN l.number IS NULL THEN g.vendor END AS new_vendor
       FROM llm_usage._by_app_groups(after_id, up_to_id, from_time, to_time) g
       LEFT JOIN llm_usage._lines l ON l.model = g.model AND l.vendor IS NOT DISTINCT FROM g.vendor
                                   AND l.llm_id = g.llm_id AND l.currency = g.currency
-  ), new_lines AS (
+  ), new_line AS MATERIALIZED (
+    SELECT DISTINCT g.llm_id, g.new_model, g.new_vendor, g.currency
+      FROM grouped g
+     WHERE g.line IS NULL
+  ), named AS (
     INSERT INTO llm_usage._lines (llm_id, model, vendor, currency)
-    SELECT DISTINCT g.llm_id, g.model, g.vendor, g.currency
-      FROM grouped g
-     WHERE g.number IS NULL
-     ORDER BY 2, 3, 1, 4
-    RETURNING *
-  ), batch AS MATERIALIZED (
-    SELECT g.app_id, g.bucket, g.requests, g.unpriced_requests, g.input_tokens, g.completion_tokens,
-           coalesce(g.number, n.number) AS line, g.cost, g.llm_id, g.currency, g.rows
-      FROM grouped g
-      LEFT JOIN new_lines n ON n.model = g.model AND n.vendor IS NOT DISTINCT FROM g.vendor
-                           AND n.llm_id = g.llm_id AND n.currency = g.currency
+    SELECT * FROM new_line ORDER BY 2, 3, 1, 4
+  ), batch AS NOT MATERIALIZED (
+    SELECT * FROM grouped WHERE NOT EXISTS (SELECT FROM new_line)
   ), app_lines AS (
     INSERT INTO llm_usage._app_lines
     SELECT DISTINCT b.app_id, b.line FROM batch b ORDER BY b.app_id, b.line
@@ -88,7 +90,7 @@ BEGIN
   ), days AS (
     INSERT INTO llm_usage._by_app_day AS kept
     SELECT b.app_id, llm_usage._day(b.bucket), llm_usage._sum(b.requests), llm_usage._sum(b.unpriced_requests),
-           llm_usage._sum(b.input_tokens), llm_usage._sum(b.completion_tokens), b.line, sum(b.cost)
+           llm_usage._sum(b.input_tokens), llm_usage._sum(b.completion_tokens), b.line, llm_usage._sum(b.cost)
       FROM batch b
      GROUP BY 1, 2, b.line
      ORDER BY 1, 2, b.line
@@ -102,7 +104,7 @@ BEGIN
     SELECT coalesce(b.app_id, b.llm_id) AS entity_id, b.bucket, llm_usage._sum(b.requests) AS requests,
            llm_usage._sum(b.unpriced_requests) AS unpriced_requests,
            llm_usage._sum(b.input_tokens + b.completion_tokens) AS total_tokens,
-           CASE WHEN b.app_id IS NULL THEN 'LLM' ELSE 'App' END AS entity_type, b.currency, sum(b.cost) AS cost
+           CASE WHEN b.app_id IS NULL THEN 'LLM' ELSE 'App' END AS entity_type, b.currency, llm_usage._sum(b.cost) AS cost
       FROM batch b
      GROUP BY GROUPING SETS ((b.bucket, b.currency, b.app_id), (b.bucket, b.currency, b.llm_id))
   ), new_entity_hours AS (
@@ -141,7 +143,9 @@ BEGIN
       total_tokens = kept.total_tokens + excluded.total_tokens,
       cost = kept.cost + excluded.cost
   )
-  SELECT coalesce(llm_usage._sum(b.rows), 0), max(b.bucket) INTO rows, newest FROM batch b;
+  SELECT coalesce(llm_usage._sum(g.rows), 0), max(g.bucket), (SELECT count(*) FROM new_line) INTO rows, newest, new_lines FROM grouped g;
+  EXIT WHEN new_lines = 0;
+END LOOP;
 END $$;
 
 CREATE FUNCTION llm_usage._by_app_hour_expected() RETURNS SETOF llm_usage._by_app_hour

@@ -20,7 +20,7 @@ CREATE FUNCTION llm_usage._by_user_batch(after_id bigint, up_to_id bigint, from_
     SELECT e.user_id, llm_usage._hour(e.occurred_at), sum(llm_usage._requests(e.requests, e.corrects)),
            coalesce(sum(llm_usage._requests(e.requests, e.corrects)) FILTER (WHERE e.cost IS NULL), 0),
            llm_usage._sum(e.prompt_tokens::bigint + e.cache_read_tokens + e.cache_write_tokens), sum(e.completion_tokens),
-           e.currency COLLATE "C", coalesce(sum(e.cost), 0)
+           e.currency COLLATE "C", coalesce(llm_usage._sum(e.cost), 0)
       FROM llm_usage.usage_events e
      WHERE e.id > after_id AND e.id <= up_to_id AND e.occurred_at >= from_time AND e.occurred_at < to_time
      GROUP BY 1, 2, 7;
@@ -50,7 +50,7 @@ BEGIN
   )
   INSERT INTO llm_usage._by_user_day AS kept
   SELECT b.user_id, llm_usage._day(b.bucket), llm_usage._sum(b.requests), llm_usage._sum(b.unpriced_requests),
-         llm_usage._sum(b.input_tokens), llm_usage._sum(b.completion_tokens), b.currency, sum(b.cost)
+         llm_usage._sum(b.input_tokens), llm_usage._sum(b.completion_tokens), b.currency, llm_usage._sum(b.cost)
     FROM batch b
    GROUP BY 1, 2, b.currency
    ORDER BY 1, 2, b.currency
