@@ -7,6 +7,7 @@ use std::rc::Rc;
 use bigdecimal::BigDecimal;
 use llm_usage_core::budget::{self, Answer, Budget, Call, Standing, Unit, Unpriced};
 use llm_usage_core::calendar::{month, next_month};
+use llm_usage_core::event::MOST_BYTES;
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
@@ -58,7 +59,9 @@ fn _call_budgets(
 ) -> Result<Vec<i64>, ErrorReport> {
     let generation = pg::generation();
     pg::with_latest_snapshot(|is_remembered| {
-        let is_remembered = is_remembered && attrs.is_none();
+        // A longer one is in no budget and no event.
+        let is_short = |text: &Option<String>| text.as_ref().is_none_or(|text| text.len() <= MOST_BYTES);
+        let is_remembered = is_remembered && attrs.is_none() && is_short(&model) && is_short(&vendor);
         let call = (app_id, llm_id, user_id, model, vendor);
         if is_remembered
             && let Some(ids) = CALLS.with_borrow_mut(|known| known.of(generation).get(&call).cloned())
