@@ -8,82 +8,105 @@ CREATE FUNCTION llm_usage._record(events jsonb)
 AS $$
 #variable_conflict use_column
 DECLARE
-  ids     bigint[] := llm_usage._draw_ids('llm_usage.usage_events'::pg_catalog.regclass,
-                                          'llm_usage.usage_events_id_seq'::pg_catalog.regclass,
-                                          pg_catalog.jsonb_array_length(events));
-  element record;
-  settled llm_usage.recorded;
+  ids        bigint[] := llm_usage._draw_ids('llm_usage.usage_events'::pg_catalog.regclass,
+                                             'llm_usage.usage_events_id_seq'::pg_catalog.regclass,
+                                             pg_catalog.jsonb_array_length(events));
+  single     jsonb := CASE WHEN jsonb_array_length(events) = 1 THEN events -> 0 END;
+  written    bigint[];
+  costs      numeric[];
+  currencies text[];
+  element    record;
+  settled    llm_usage.recorded;
 BEGIN
   IF llm_usage._has_row_security('llm_usage.usage_events'::regclass) THEN
     PERFORM llm_usage._refuse_app(coalesce((e ->> 'app_id')::bigint, 0)) FROM jsonb_array_elements(events) e;
   END IF;
-  -- What comes one by one and needs no key does not pay for what does.
-  IF jsonb_array_length(events) = 1 AND events #> '{0,request_id}' IS NULL THEN
-    RETURN QUERY
-    INSERT INTO llm_usage.usage_events AS n OVERRIDING SYSTEM VALUE
-    SELECT e.*
-      FROM jsonb_populate_record(NULL::llm_usage.usage_events,
-             jsonb_build_object('occurred_at', now(), 'app_id', 0, 'llm_id', 0, 'prompt_tokens', 0, 'cache_read_tokens', 0,
-                                'cache_write_tokens', 0, 'completion_tokens', 0, 'reasoning_tokens', 0, 'inference_tokens', 0,
-                                'currency', llm_usage._default_currency())
-             || (events -> 0) || jsonb_build_object('id', ids[1])) e
-    RETURNING coalesce((events #>> '{0,index}')::bigint, 0), n.id, 'recorded', n.cost, n.currency;
+  -- What comes one by one does not pay for what comes together.
+  IF single IS NOT NULL THEN
+    IF single ? 'request_id' THEN
+      INSERT INTO llm_usage._request_keys (app_id, event_id, billed, request_id, source, quality)
+      VALUES (coalesce((single ->> 'app_id')::bigint, 0), ids[1], (single ->> 'billed')::uuid, single ->> 'request_id',
+              coalesce(single ->> 'source', ''), single ->> 'quality')
+      ON CONFLICT DO NOTHING;
+    END IF;
+    IF FOUND OR NOT single ? 'request_id' THEN
+      RETURN QUERY
+      INSERT INTO llm_usage.usage_events AS n OVERRIDING SYSTEM VALUE
+      SELECT e.*
+        FROM jsonb_populate_record(NULL::llm_usage.usage_events,
+               jsonb_build_object('occurred_at', now(), 'app_id', 0, 'llm_id', 0, 'prompt_tokens', 0, 'cache_read_tokens', 0,
+                                  'cache_write_tokens', 0, 'completion_tokens', 0, 'reasoning_tokens', 0, 'inference_tokens', 0,
+                                  'currency', llm_usage._default_currency())
+               || single || jsonb_build_object('id', ids[1])) e
+      RETURNING coalesce((single ->> 'index')::bigint, 0), n.id, 'recorded', n.cost, n.currency;
+      RETURN;
+    END IF;
+  END IF;
+  WITH element AS MATERIALIZED (
+    SELECT e.*, ids[e.ordinality] AS id
+      FROM ROWS FROM (jsonb_to_recordset(events) AS
+             (occurred_at timestamptz, app_id bigint, llm_id bigint, user_id bigint, vendor text, model text,
+              service_tier text, prompt_tokens bigint, cache_read_tokens bigint, cache_write_tokens bigint,
+              completion_tokens bigint, reasoning_tokens bigint, inference_tokens bigint,
+              cache_write_1h_tokens bigint, prompt_audio_tokens bigint, completion_audio_tokens bigint,
+              cost numeric, currency text, rule_type text, task_id text, request_id text, attrs jsonb,
+              reported_cost numeric, quality text, unaccounted_tokens bigint, source text, billed uuid))
+           WITH ORDINALITY AS e
+  ), key AS (
+    INSERT INTO llm_usage._request_keys AS k (app_id, event_id, billed, request_id, source, quality)
+    SELECT coalesce(e.app_id, 0), e.id, e.billed, e.request_id, coalesce(e.source, ''), e.quality
+      FROM element e
+     WHERE e.request_id IS NOT NULL
+     ORDER BY e.request_id COLLATE "C", coalesce(e.app_id, 0), coalesce(e.source, '') COLLATE "C", e.id
+    ON CONFLICT DO NOTHING
+    RETURNING k.event_id
+  ), event AS (
+    INSERT INTO llm_usage.usage_events AS n
+      (id, occurred_at, app_id, llm_id, user_id, vendor, model, service_tier,
+       prompt_tokens, cache_read_tokens, cache_write_tokens, completion_tokens, reasoning_tokens, inference_tokens,
+       cache_write_1h_tokens, prompt_audio_tokens, completion_audio_tokens,
+       cost, currency, rule_type, task_id, request_id, attrs, reported_cost, quality, unaccounted_tokens)
+    OVERRIDING SYSTEM VALUE
+    SELECT e.id, coalesce(e.occurred_at, now()), coalesce(e.app_id, 0), coalesce(e.llm_id, 0), e.user_id, e.vendor, e.model,
+           e.service_tier, coalesce(e.prompt_tokens, 0), coalesce(e.cache_read_tokens, 0),
+           coalesce(e.cache_write_tokens, 0), coalesce(e.completion_tokens, 0), coalesce(e.reasoning_tokens, 0),
+           coalesce(e.inference_tokens, 0), e.cache_write_1h_tokens, e.prompt_audio_tokens, e.completion_audio_tokens,
+           e.cost, coalesce(e.currency, llm_usage._default_currency()), e.rule_type, e.task_id, e.request_id, e.attrs,
+           e.reported_cost, e.quality, e.unaccounted_tokens
+      FROM element e
+     WHERE e.request_id IS NULL OR e.id IN (SELECT k.event_id FROM key k)
+     ORDER BY e.id
+    RETURNING n.id, n.cost, n.currency
+  )
+  SELECT array_agg(n.id ORDER BY e.id), array_agg(n.cost ORDER BY e.id), array_agg(n.currency ORDER BY e.id)
+    INTO written, costs, currencies
+    FROM element e
+    LEFT JOIN event n ON n.id = e.id;
+  RETURN QUERY
+  SELECT coalesce((events -> (w.place - 1)::integer ->> 'index')::bigint, w.place - 1), w.id, 'recorded', w.cost, w.currency
+    FROM unnest(written, costs, currencies) WITH ORDINALITY w (id, cost, currency, place)
+   WHERE w.id IS NOT NULL;
+  IF array_position(written, NULL) IS NULL THEN
     RETURN;
   END IF;
   FOR element IN
-    WITH element AS MATERIALIZED (
-      SELECT e.*, ids[e.ordinality] AS id
-        FROM ROWS FROM (jsonb_to_recordset(events) AS
-               (occurred_at timestamptz, app_id bigint, llm_id bigint, user_id bigint, vendor text, model text,
-                service_tier text, prompt_tokens bigint, cache_read_tokens bigint, cache_write_tokens bigint,
-                completion_tokens bigint, reasoning_tokens bigint, inference_tokens bigint,
-                cache_write_1h_tokens bigint, prompt_audio_tokens bigint, completion_audio_tokens bigint,
-                cost numeric, currency text, rule_type text, task_id text, request_id text, attrs jsonb,
-                reported_cost numeric, quality text, unaccounted_tokens bigint, source text, billed uuid, index bigint))
-             WITH ORDINALITY AS e
-    ), key AS (
-      INSERT INTO llm_usage._request_keys AS k (app_id, event_id, billed, request_id, source, quality)
-      SELECT coalesce(e.app_id, 0), e.id, e.billed, e.request_id, coalesce(e.source, ''), e.quality
-        FROM element e
-       WHERE e.request_id IS NOT NULL
-       ORDER BY e.request_id COLLATE "C", coalesce(e.app_id, 0), coalesce(e.source, '') COLLATE "C", e.id
-      ON CONFLICT DO NOTHING
-      RETURNING k.event_id
-    ), event AS (
-      INSERT INTO llm_usage.usage_events AS n
-        (id, occurred_at, app_id, llm_id, user_id, vendor, model, service_tier,
-         prompt_tokens, cache_read_tokens, cache_write_tokens, completion_tokens, reasoning_tokens, inference_tokens,
-         cache_write_1h_tokens, prompt_audio_tokens, completion_audio_tokens,
-         cost, currency, rule_type, task_id, request_id, attrs, reported_cost, quality, unaccounted_tokens)
-      OVERRIDING SYSTEM VALUE
-      SELECT e.id, coalesce(e.occurred_at, now()), coalesce(e.app_id, 0), coalesce(e.llm_id, 0), e.user_id, e.vendor, e.model,
-             e.service_tier, coalesce(e.prompt_tokens, 0), coalesce(e.cache_read_tokens, 0),
-             coalesce(e.cache_write_tokens, 0), coalesce(e.completion_tokens, 0), coalesce(e.reasoning_tokens, 0),
-             coalesce(e.inference_tokens, 0), e.cache_write_1h_tokens, e.prompt_audio_tokens, e.completion_audio_tokens,
-             e.cost, coalesce(e.currency, llm_usage._default_currency()), e.rule_type, e.task_id, e.request_id, e.attrs,
-             e.reported_cost, e.quality, e.unaccounted_tokens
-        FROM element e
-       WHERE e.request_id IS NULL OR e.id IN (SELECT k.event_id FROM key k)
-       ORDER BY e.id
-      RETURNING n.id, n.cost, n.currency
-    )
-    SELECT e.ordinality, e.index, e.request_id, coalesce(e.app_id, 0) AS app_id, coalesce(e.source, '') AS source, e.billed,
-           e.quality, n.id, n.cost, n.currency
-      FROM element e
-      LEFT JOIN event n ON n.id = e.id
-     ORDER BY e.request_id COLLATE "C", coalesce(e.app_id, 0), coalesce(e.source, '') COLLATE "C", e.id
+    SELECT w.place, e.event, coalesce((e.event ->> 'app_id')::bigint, 0) AS app_id, e.event ->> 'request_id' AS request_id,
+           coalesce(e.event ->> 'source', '') AS source
+      FROM unnest(written) WITH ORDINALITY w (id, place)
+     CROSS JOIN LATERAL (SELECT events -> (w.place - 1)::integer) e (event)
+     WHERE w.id IS NULL
+     ORDER BY e.event ->> 'request_id' COLLATE "C", 3, coalesce(e.event ->> 'source', '') COLLATE "C", w.place
   LOOP
-    index := coalesce(element.index, element.ordinality - 1);
-    settled := (element.id, 'recorded', element.cost, element.currency);
+    settled := NULL;
     WHILE settled.id IS NULL LOOP
-      settled := llm_usage._settle(element.app_id, element.source, element.request_id, element.billed, element.quality,
-                                   events -> (element.ordinality - 1)::integer);
+      settled := llm_usage._settle(element.app_id, element.source, element.request_id, (element.event ->> 'billed')::uuid,
+                                   element.event ->> 'quality', element.event);
       IF settled.id IS NULL THEN
-        SELECT r.id, r.status, r.cost, r.currency INTO settled
-          FROM llm_usage._record(jsonb_build_array(events -> (element.ordinality - 1)::integer)) r;
+        SELECT r.id, r.status, r.cost, r.currency INTO settled FROM llm_usage._record(jsonb_build_array(element.event)) r;
       END IF;
     END LOOP;
-    SELECT settled.id, settled.status, settled.cost, settled.currency INTO id, status, cost, currency;
+    SELECT coalesce((element.event ->> 'index')::bigint, element.place - 1), settled.id, settled.status, settled.cost, settled.currency
+      INTO index, id, status, cost, currency;
     RETURN NEXT;
   END LOOP;
 END $$;
@@ -186,10 +209,12 @@ BEGIN
 END $$;
 
 CREATE FUNCTION llm_usage.record_usage_batch(events jsonb, all_or_nothing boolean DEFAULT false) RETURNS json
-  LANGUAGE sql
-  BEGIN ATOMIC
-    SELECT llm_usage._record_batch(llm_usage._checked_batch(events::text, all_or_nothing));
-  END;
+  LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  RETURN llm_usage._record_batch(llm_usage._checked_batch(events::text, all_or_nothing));
+END $$;
 COMMENT ON FUNCTION llm_usage.record_usage_batch(jsonb, boolean) IS
   'Records an array of events, each an object whose keys are columns of usage_events; occurred_at is ISO 8601, UTC where it has no offset, and cost may be a string of digits. A key source is taken as well: see record_usage(). Returns {"recorded": n, "ids": […], "known": [{"index", "id", "status"}…], "errors": [{"index", "reason", "detail", "hint"}…]}: how many were recorded, the ids of all good elements in the order of the array, those whose request key was known, in the array or before, with their status (duplicate, superseded, conflict, already_voided), and those that are bad; index from 0. A bad element does not keep the others out, unless all_or_nothing: then it is an error (22023, 22004) and nothing is recorded. Errors: 22004 for NULL, 22023 for anything but an array.';
 

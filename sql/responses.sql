@@ -19,25 +19,30 @@ CREATE FUNCTION llm_usage.record_response(
     quality text DEFAULT NULL,
     source text DEFAULT NULL)
   RETURNS SETOF llm_usage.recorded
-  LANGUAGE sql
-  BEGIN ATOMIC
-    SELECT r.id, r.status, r.cost, r.currency
-      FROM llm_usage._record(llm_usage._response_events(provider, response::text, jsonb_build_object(
-             'app_id', app_id, 'llm_id', llm_id, 'user_id', user_id, 'model', model, 'cost', cost, 'currency', currency,
-             'occurred_at', occurred_at AT TIME ZONE 'UTC', 'task_id', task_id, 'rule_type', rule_type,
-             'inference_tokens', inference_tokens, 'request_id', request_id, 'attrs', attrs, 'vendor', vendor,
-             'service_tier', service_tier, 'quality', quality, 'source', source)::text, llm_usage._default_currency())::jsonb) r
-     ORDER BY r.index;
-  END;
+  LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+  RETURN QUERY
+  SELECT r.id, r.status, r.cost, r.currency
+    FROM llm_usage._record(llm_usage._response_events(provider, response::text, jsonb_build_object(
+           'app_id', app_id, 'llm_id', llm_id, 'user_id', user_id, 'model', model, 'cost', cost, 'currency', currency,
+           'occurred_at', occurred_at AT TIME ZONE 'UTC', 'task_id', task_id, 'rule_type', rule_type,
+           'inference_tokens', inference_tokens, 'request_id', request_id, 'attrs', attrs, 'vendor', vendor,
+           'service_tier', service_tier, 'quality', quality, 'source', source)::text, llm_usage._default_currency())::jsonb) r
+   ORDER BY r.index;
+END $$;
 COMMENT ON FUNCTION llm_usage.record_response(text, jsonb, bigint, bigint, bigint, text, numeric, text, timestamptz, text, text, bigint, text, jsonb, text, text, text, text) IS
   'Records the usage that a provider''s response reports: the body, or the array of the events of a stream or a session, or of the lines of a batch file. Token kinds come out disjoint by the rules of the provider''s format; what its total says otherwise is kept in unaccounted_tokens, what it says the response cost in reported_cost. vendor, model, request_id and service_tier are the response''s, unless given: its own id makes a request key, too. A stream that broke off is of quality partial, and superseded by the whole one. Returns as record_usage(), a row for each event: the response''s own first, then those that it bills of other models, with #2, … behind its request_id. A given cost is that of them all and counted once. Errors: 22004 for NULL, or without a model; 22023 for an unknown provider, a count that cannot be, or a response without usage, which is not a usage of zero.';
 
 CREATE FUNCTION llm_usage.record_response_batch(responses json, all_or_nothing boolean DEFAULT false) RETURNS json
-  LANGUAGE sql
-  BEGIN ATOMIC
-    SELECT llm_usage._record_batch(
-      llm_usage._response_batch(responses::text, all_or_nothing, llm_usage._default_currency()));
-  END;
+  LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  RETURN llm_usage._record_batch(llm_usage._response_batch(responses::text, all_or_nothing, llm_usage._default_currency()));
+END $$;
 COMMENT ON FUNCTION llm_usage.record_response_batch(json, boolean) IS
   'Records an array of responses in one statement (a json, since it is read once, as it came; cast a jsonb), each an object of provider, response and any other argument of record_response(); occurred_at is ISO 8601, UTC where it has no offset. Returns as record_usage_batch(): a response that bills several models has several ids. A bad element does not keep the others out, unless all_or_nothing: then it is an error (22023, 22004) and nothing is recorded. Errors: 22004 for NULL, 22023 for anything but an array.';
 

@@ -21,7 +21,7 @@ $1 == "write" {
   n = ++writes[$2, $3, $4]
   written[$2, $3, $4, n] = $5
   times[$2, $3, $4, n] = $6 / $5
-  base = $4 == "counters_one_app" ? "plain_one_app" : $4 == "keyed" ? "plain_key" : "plain"
+  base = $4 == "counters_one_app" ? "plain_one_app" : $4 == "keyed" || $4 == "response" ? "plain_key" : "plain"
   written[$2, $3, base, ++writes[$2, $3, base]] = $6
   any_writes = 1
 }
@@ -66,6 +66,7 @@ function write_table() {
   write_line("plain table, a statement trigger counts", "counters")
   write_line("plain table, with a request_id", "plain_key")
   write_line("record_usage, record_usage_batch, with a key", "keyed")
+  write_line("record_response, record_response_batch, priced", "response")
   write_line("plain table, all rows of one app", "plain_one_app")
   write_line("the same, a statement trigger counts", "counters_one_app")
 }

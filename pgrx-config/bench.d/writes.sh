@@ -30,6 +30,7 @@ write_rate() {
     plain_one_app) rate plain "$rows" 1 ;;
     plain_key) rate plain "$rows-key" 200 ;;
     keyed) rate llm_usage "$rows-keyed" 200 ;;
+    response) rate llm_usage "$rows-response" 200 ;;
     triggered) rate triggered "$rows" 200 ;;
     given) rate llm_usage "$rows" 200 ;;
     priced) rate llm_usage "$rows-priced" 200 ;;
@@ -66,7 +67,7 @@ writes() {
       for commit in off on; do
         against plain triggered given priced folded counters
         against plain_one_app counters_one_app
-        against plain_key keyed
+        against plain_key keyed response
       done
     done
   done

@@ -35,3 +35,22 @@ BEGIN
 END $$;
 CREATE TRIGGER add_up AFTER INSERT ON counters.usage_events REFERENCING NEW TABLE AS new_rows
   FOR EACH STATEMENT EXECUTE FUNCTION counters.add_up();
+
+-- What OpenAI answers, one and a hundred; @ stands for what makes its id another each time.
+CREATE TABLE public.responses AS
+WITH response AS (
+  SELECT n, json_build_object(
+           'id', 'chatcmpl-@-' || n, 'object', 'chat.completion', 'created', 1760000000 + n, 'model', 'gpt-4.1-2025-04-14',
+           'choices', json_build_array(json_build_object(
+             'index', 0, 'finish_reason', 'stop', 'logprobs', NULL,
+             'message', json_build_object('role', 'assistant', 'content', repeat('Fifteen words say what was asked for. ', 15), 'refusal', NULL))),
+           'usage', json_build_object(
+             'prompt_tokens', 1200, 'completion_tokens', 300, 'total_tokens', 1500,
+             'prompt_tokens_details', json_build_object('cached_tokens', 200, 'audio_tokens', 0),
+             'completion_tokens_details', json_build_object('reasoning_tokens', 0, 'audio_tokens', 0, 'accepted_prediction_tokens', 0,
+                                                            'rejected_prediction_tokens', 0)),
+           'service_tier', 'default', 'system_fingerprint', 'fp_0123456789') AS body
+    FROM generate_series(1, 100) n)
+SELECT min(body::text) FILTER (WHERE n = 1) AS one,
+       json_agg(json_build_object('provider', 'openai', 'app_id', n, 'user_id', 5, 'response', body))::text AS hundred
+  FROM response;
