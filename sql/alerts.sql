@@ -70,6 +70,31 @@ EXCEPTION WHEN object_not_in_prerequisite_state OR data_exception THEN
   RETURN 0;
 END $$;
 
+-- Of some budgets, those of one app or LLM by UTC month, which most are, that need nothing: what is folded reaches no threshold that
+-- was not raised, and has not left one. What is not folded yet is looked at when it is.
+CREATE FUNCTION llm_usage._quiet_budgets(budget_ids bigint[]) RETURNS SETOF bigint
+  LANGUAGE sql STABLE
+  BEGIN ATOMIC
+    SELECT s.id
+      FROM (SELECT b.id, b.amount, b.thresholds, k.bucket,
+                   CASE b.unit WHEN 'requests' THEN sum(k.requests) WHEN 'tokens' THEN sum(k.total_tokens)
+                        ELSE coalesce(sum(k.cost) FILTER (WHERE k.currency = b.currency), 0)
+                             + coalesce(b.fallback_price, 0) * sum(k.unpriced_requests) END AS spent
+              FROM llm_usage.budgets b
+              JOIN llm_usage._by_entity_month k ON k.entity_type = b.entity_type AND k.entity_id = b.entity_id
+             WHERE b.id = ANY (budget_ids) AND b.entity_type IN ('App', 'LLM') AND b.period = 'month' AND b.start_date IS NULL
+               AND b.time_zone = 'UTC' AND NOT b.converts
+               AND k.bucket = (SELECT llm_usage._month(clock_timestamp()))
+             GROUP BY b.id, k.bucket) s
+     WHERE NOT EXISTS (SELECT FROM unnest(s.thresholds) t (threshold)
+                        WHERE s.spent > 0 AND s.spent * 100 >= t.threshold * s.amount
+                          AND NOT EXISTS (SELECT FROM llm_usage.budget_alerts a
+                                           WHERE a.budget_id = s.id AND a.period_start = s.bucket AND a.threshold = t.threshold))
+       AND NOT EXISTS (SELECT FROM llm_usage.budget_alerts a
+                        WHERE a.budget_id = s.id AND a.period_start = s.bucket
+                          AND (a.fell_below_at IS NULL) = (s.spent * 100 < a.threshold * s.amount));
+  END;
+
 -- Of the budgets that events between two ids count for, or with NULL of all.
 CREATE FUNCTION llm_usage._raise_alerts(after_id bigint, up_to_id bigint) RETURNS bigint
   LANGUAGE plpgsql
@@ -115,6 +140,7 @@ BEGIN
                AND EXISTS (SELECT FROM event e WHERE llm_usage._attr(e.attrs, x.entity_key) COLLATE "C" = x.entity_value)
             UNION ALL
             SELECT x.id FROM llm_usage.budgets x WHERE x.entity_type = 'All') t;
+    ids := ARRAY(SELECT unnest(ids) EXCEPT SELECT llm_usage._quiet_budgets(ids));
   END IF;
   FOR b IN SELECT * FROM llm_usage.budgets x WHERE after_id IS NULL OR x.id = ANY (ids) ORDER BY x.id LOOP
     raised := raised + llm_usage._try_raise_alerts_of(b);

@@ -221,15 +221,21 @@ COMMENT ON FUNCTION llm_usage.record_usage_batch(jsonb, boolean) IS
 CREATE FUNCTION llm_usage.record_session(
     app_id bigint DEFAULT 0, consumer_id text DEFAULT NULL, started_at timestamptz DEFAULT NULL)
   RETURNS bigint
-  LANGUAGE sql
-  BEGIN ATOMIC
-    INSERT INTO llm_usage.sessions (app_id, consumer_id, started_at)
-    SELECT llm_usage._own_app(coalesce(s.app_id, 0)), s.consumer_id, coalesce(s.started_at, now())
-      FROM jsonb_to_record(llm_usage._checked_row('sessions', jsonb_build_object(
-             'app_id', app_id, 'consumer_id', consumer_id, 'started_at', started_at AT TIME ZONE 'UTC')::text)::jsonb)
-           AS s (app_id bigint, consumer_id text, started_at timestamptz)
-    RETURNING id;
-  END;
+  LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+  session_id bigint;
+BEGIN
+  INSERT INTO llm_usage.sessions (app_id, consumer_id, started_at)
+  SELECT llm_usage._own_app(coalesce(s.app_id, 0)), s.consumer_id, coalesce(s.started_at, now())
+    FROM jsonb_to_record(llm_usage._checked_row('sessions', jsonb_build_object(
+           'app_id', app_id, 'consumer_id', consumer_id, 'started_at', started_at AT TIME ZONE 'UTC')::text)::jsonb)
+         AS s (app_id bigint, consumer_id text, started_at timestamptz)
+  RETURNING sessions.id INTO session_id;
+  RETURN session_id;
+END $$;
 COMMENT ON FUNCTION llm_usage.record_session(bigint, text, timestamptz) IS
   'Records that a consumer (NULL: nobody known) started a session of an app, now by default. Returns the id of the session. Errors: 22023 for a bad value.';
 
