@@ -28,7 +28,7 @@ INSERT INTO llm_usage.budgets (entity_type, entity_id, amount, start_date)
   VALUES ('App', 1, 100, NULL), ('App', 2, 7, '2024-01-31'), ('LLM', 1, 3, '2024-01-15');";
 const PRICE: &str =
     "INSERT INTO llm_usage.model_prices (vendor, model, valid_from, input_per_token, output_per_token)
-    VALUES ('acme', 'house', $1, $2::bigint / 1000000.0, 0.00001)";
+    VALUES ('acme', 'house', $1, $2::bigint / 1000000.0, 0.00001) ON CONFLICT DO NOTHING";
 const CORRECT: &str = "INSERT INTO llm_usage.usage_events (occurred_at, app_id, llm_id, model, prompt_tokens, cost, currency, corrects)
     SELECT occurred_at, app_id, llm_id, model, -prompt_tokens, -cost, currency, id FROM llm_usage.usage_events
      WHERE corrects IS NULL ORDER BY id DESC OFFSET $1 LIMIT 1";
