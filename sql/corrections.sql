@@ -11,7 +11,7 @@ CREATE TABLE llm_usage.corrections (
   event_id     bigint NOT NULL,
   status       text NOT NULL CHECK (status IN ('voided', 'corrected', 'superseded')),
   reason       text,
-  corrected_by text NOT NULL DEFAULT session_user,
+  corrected_by text NOT NULL DEFAULT llm_usage._caller(),
   corrected_at timestamptz NOT NULL DEFAULT now(),
   first_id     bigint NOT NULL,
   last_id      bigint NOT NULL
@@ -24,7 +24,7 @@ COMMENT ON COLUMN llm_usage.corrections.id IS 'Given by the table.';
 COMMENT ON COLUMN llm_usage.corrections.event_id IS 'usage_events.id of the event that was corrected.';
 COMMENT ON COLUMN llm_usage.corrections.status IS 'voided, corrected, or superseded by a reported figure under the same request key.';
 COMMENT ON COLUMN llm_usage.corrections.reason IS 'In the words of who did it.';
-COMMENT ON COLUMN llm_usage.corrections.corrected_by IS 'The role that was logged in.';
+COMMENT ON COLUMN llm_usage.corrections.corrected_by IS 'The role that did it: that of SET ROLE, as behind PostgREST, else the one that was logged in.';
 COMMENT ON COLUMN llm_usage.corrections.corrected_at IS 'When the transaction began that did it.';
 COMMENT ON COLUMN llm_usage.corrections.first_id IS 'The first row that was appended for it to usage_events, and names the event in corrects.';
 COMMENT ON COLUMN llm_usage.corrections.last_id IS 'The last such row.';

@@ -7,7 +7,7 @@ CREATE TABLE llm_usage.repricings (
   last_id         bigint NOT NULL,
   events          bigint NOT NULL,
   unpriced_events bigint NOT NULL,
-  repriced_by     text NOT NULL DEFAULT session_user,
+  repriced_by     text NOT NULL DEFAULT llm_usage._caller(),
   reason          text,
   vendor          text,
   model           text NOT NULL,
@@ -28,7 +28,7 @@ COMMENT ON COLUMN llm_usage.repricings.first_id IS 'The first row that was appen
 COMMENT ON COLUMN llm_usage.repricings.last_id IS 'The last such row.';
 COMMENT ON COLUMN llm_usage.repricings.events IS 'How many events cost something else since.';
 COMMENT ON COLUMN llm_usage.repricings.unpriced_events IS 'How many of them had no price before.';
-COMMENT ON COLUMN llm_usage.repricings.repriced_by IS 'The role that was logged in.';
+COMMENT ON COLUMN llm_usage.repricings.repriced_by IS 'The role that did it: that of SET ROLE, as behind PostgREST, else the one that was logged in.';
 COMMENT ON COLUMN llm_usage.repricings.reason IS 'In the words of who did it.';
 COMMENT ON COLUMN llm_usage.repricings.vendor IS 'As in the events; NULL: they name none.';
 COMMENT ON COLUMN llm_usage.repricings.model IS 'As in the events.';

@@ -17,3 +17,8 @@ COMMENT ON SCHEMA llm_usage IS
 CREATE FUNCTION llm_usage._default_currency() RETURNS text
   LANGUAGE sql STABLE PARALLEL SAFE
   RETURN coalesce(nullif(current_setting('llm_usage.default_currency', true), ''), 'USD');
+
+-- Who asks, whoever's rights a function runs with: the role of SET ROLE, as behind PostgREST, else the one that logged in.
+CREATE FUNCTION llm_usage._caller() RETURNS name
+  LANGUAGE sql STABLE PARALLEL SAFE
+  RETURN CASE current_setting('role') WHEN 'none' THEN session_user ELSE current_setting('role') END;

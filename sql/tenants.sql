@@ -20,7 +20,7 @@ CREATE FUNCTION llm_usage._tenant_roles() RETURNS SETOF llm_usage._tenants
   SET search_path = pg_catalog, pg_temp
   BEGIN ATOMIC
     SELECT t.*
-      FROM (SELECT CASE current_setting('role') WHEN 'none' THEN session_user ELSE current_setting('role') END AS name) s
+      FROM (SELECT llm_usage._caller() AS name) s
       JOIN pg_catalog.pg_roles r ON r.rolname = s.name AND NOT r.rolsuper AND NOT r.rolbypassrls
       JOIN llm_usage._tenants t ON pg_has_role(r.oid, to_regrole(quote_ident(t.role)), 'USAGE');
   END;

@@ -58,3 +58,12 @@ BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT llm_usage.reprice(dry_run => false);
 \echo :LAST_ERROR_SQLSTATE
 ROLLBACK;
+
+-- Who it was, also behind SET ROLE.
+BEGIN;
+CREATE ROLE auditor NOLOGIN;
+SELECT llm_usage.grant_access('auditor', 'admin');
+SET LOCAL ROLE auditor;
+SELECT (llm_usage.void_usage(id, 'twice')).status FROM (SELECT (llm_usage.record_usage('audited')).id) e;
+SELECT reason, corrected_by FROM llm_usage.corrections WHERE corrected_by = 'auditor';
+ROLLBACK;
