@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use postgres::Client;
@@ -25,6 +26,8 @@ SELECT llm_usage.record_usage('openai/gpt-4.1 mini:free', app_id => 8, prompt_to
   rule_type => 'PIIDataRule', task_id => 't', occurred_at => '2025-06-02T00:00:00Z');
 SELECT llm_usage.record_message(session_id => llm_usage.record_session(7, 'ann', '2025-06-01T00:00:00Z'), sent_at => '2025-06-02T00:00:00Z');
 ";
+
+static ROLES: Mutex<()> = Mutex::new(());
 
 /// Stops both when it is dropped, also when the test is killed.
 pub struct Gateway {
@@ -58,7 +61,10 @@ impl Gateway {
     pub fn new(cluster: &Cluster) -> Self {
         let database = cluster.create_database();
         let roles = root().join("pgrx-config/http/roles.sql");
+        // Roles are the whole cluster's: of two tests that miss one at once, one could not make it.
+        let alone = ROLES.lock().expect("nobody failed meanwhile");
         cluster.run("psql", &["-qX", "-v", "ON_ERROR_STOP=1", "-d", &database, "-f", &text(&roles)]);
+        drop(alone);
         let mut client = cluster.connect(&database);
         let reader = create_key(&mut client, "llm_usage_reader");
         let writer = create_key(&mut client, "llm_usage_writer");
