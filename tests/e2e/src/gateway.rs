@@ -68,7 +68,8 @@ impl Gateway {
         let mut client = cluster.connect(&database);
         let reader = create_key(&mut client, "llm_usage_reader");
         let writer = create_key(&mut client, "llm_usage_writer");
-        let directory = fresh_directory(&cluster.path(""));
+        // Beside the cluster's: that guard may be the first to remove its own, and with it who is to be stopped.
+        let directory = fresh_directory(cluster.path("").parent().expect("a place to work"));
         let stop = vec![text(&root().join("pgrx-config/http-stop")), text(&directory)];
         let guard = Guard::new(&directory, &directory, &stop);
         let port = free_port();
