@@ -13,7 +13,8 @@ use pgrx::prelude::*;
 use pgrx::trigger_support::PgTriggerError;
 
 use crate::error;
-use crate::pg::{self, NewRow};
+use crate::pg;
+use crate::pg::row::NewRow;
 use crate::{prices, query};
 
 const COST: usize = event_column("cost");

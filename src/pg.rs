@@ -1,10 +1,8 @@
 //! What has to be said to PostgreSQL in its own terms: documents, instants, changes of tables, rows of triggers. The only
 //! `unsafe` of the extension.
 
-use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::cell::Cell;
 use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::rc::Rc;
 
 use bigdecimal::BigDecimal;
 use llm_usage_core::Error;
@@ -12,20 +10,19 @@ use llm_usage_core::calendar::DAY;
 use pgrx::array::RawArray;
 use pgrx::callconv::{BoxRet, FcInfo};
 use pgrx::datum::{Date, Datum, Internal, TimestampWithTimeZone};
-use pgrx::heap_tuple::PgHeapTuple;
 use pgrx::memcxt::PgMemoryContexts;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::pgrx_sql_entity_graph::metadata::{
     ArgumentError, ReturnsError, ReturnsRef, SqlMappingRef, SqlTranslatable, TypeOrigin,
 };
 use pgrx::prelude::*;
-use pgrx::tupdesc::PgTupleDesc;
-use pgrx::varlena::{set_varsize_4b, varatt_is_1b_e, varatt_is_4b_c, varlena_to_byte_slice, varsize_4b};
+use pgrx::varlena::{set_varsize_4b, varlena_to_byte_slice, varsize_4b};
 use serde::Serialize;
 
 use crate::error::{failed, report};
 
 pub mod background;
+pub mod row;
 pub mod tail;
 
 /// 2000-01-01T00:00:00Z, from which PostgreSQL counts, in microseconds since 1970.
@@ -330,193 +327,4 @@ pub fn with_rights<T>(run: impl FnOnce() -> T + UnwindSafe + RefUnwindSafe) -> T
         // SAFETY: what it was before.
         .finally(|| unsafe { pg_sys::SetUserIdAndSecContext(user, context) })
         .execute()
-}
-
-/// The row that an INSERT is about to write, as its trigger sees it; columns are numbered as their names were given.
-pub struct NewRow<'a> {
-    places: Rc<[usize]>,
-    values: &'a [pg_sys::Datum],
-    nulls: &'a [bool],
-}
-
-impl<'a> NewRow<'a> {
-    /// The row in its parts, which the server has made of it already.
-    pub fn of<I: Iterator<Item = &'static str>>(
-        trigger: &'a PgTrigger,
-        names: impl FnOnce() -> I,
-    ) -> Result<Self, ErrorReport> {
-        let data = trigger.trigger_data();
-        let slot = data.tg_trigslot;
-        if slot.is_null() {
-            return Err(failed("the trigger is not one of a row"));
-        }
-        // SAFETY: the server keeps relation and slot while the trigger runs; a slot has a place for each column.
-        unsafe {
-            let natts = (*(*data.tg_relation).rd_att).natts;
-            if i32::from((*slot).tts_nvalid) < natts {
-                pg_sys::slot_getsomeattrs_int(slot, natts);
-            }
-            let natts = usize::try_from(natts).map_err(failed)?;
-            Ok(Self {
-                places: places(data.tg_relation, names)?,
-                values: std::slice::from_raw_parts((*slot).tts_values, natts),
-                nulls: std::slice::from_raw_parts((*slot).tts_isnull, natts),
-            })
-        }
-    }
-
-    fn datum(&self, column: usize) -> Option<pg_sys::Datum> {
-        let place = self.places[column];
-        (!self.nulls[place]).then(|| self.values[place])
-    }
-
-    pub fn is_null(&self, column: usize) -> bool {
-        self.nulls[self.places[column]]
-    }
-
-    /// A `bigint`, 0 for NULL.
-    pub fn number(&self, column: usize) -> i64 {
-        self.datum(column).map_or(0, |datum| datum.value() as i64)
-    }
-
-    /// A `timestamptz` in microseconds since 1970.
-    pub fn instant(&self, column: usize) -> i64 {
-        self.number(column).saturating_add(POSTGRES_EPOCH)
-    }
-
-    pub fn text(&self, column: usize) -> Option<&str> {
-        // SAFETY: the callers name columns of type text.
-        unsafe { <&str>::from_datum(self.datum(column)?, false) }
-    }
-
-    /// The bytes of a text or numeric, none for NULL.
-    pub fn bytes(&self, column: usize) -> &[u8] {
-        let Some(datum) = self.datum(column) else { return &[] };
-        // SAFETY: the callers name columns of a type of variable length; what is not stored plainly is copied.
-        unsafe {
-            let stored: *const pg_sys::varlena = datum.cast_mut_ptr();
-            match varatt_is_1b_e(stored) || varatt_is_4b_c(stored) {
-                true => <&[u8]>::from_datum(datum, false).unwrap_or_default(),
-                false => varlena_to_byte_slice(stored),
-            }
-        }
-    }
-
-    /// Whether a `numeric` is certainly from 0 to below 10^12, read off its header: what every event pays for is this and
-    /// not the writing out of its digits.
-    pub fn is_small_amount(&self, column: usize) -> bool {
-        match self.bytes(column) {
-            // The short form: two bits of form, sign, six bits of scale, seven of signed weight in base 10000.
-            [low, high, ..] => {
-                let header = u16::from_ne_bytes([*low, *high]);
-                header & 0xE000 == 0x8000 && (header & 0x40 != 0 || header & 0x3F < 3)
-            }
-            _ => false,
-        }
-    }
-
-    /// The text of a `numeric`, empty for NULL.
-    pub fn decimal(&self, column: usize) -> String {
-        // SAFETY: the callers name columns of type numeric.
-        let number = self.datum(column).and_then(|datum| unsafe { AnyNumeric::from_datum(datum, false) });
-        number.map(|number| number.to_string()).unwrap_or_default()
-    }
-
-    /// The row as it is.
-    pub fn unchanged<'t>(
-        trigger: &'t PgTrigger<'t>,
-    ) -> Result<Option<PgHeapTuple<'t, AllocatedByPostgres>>, ErrorReport> {
-        if rows_of_transaction() <= MOST_KEPT {
-            return Ok(trigger.new());
-        }
-        let data = trigger.trigger_data();
-        // SAFETY: the row's own tuple and descriptor; the copy lives as long as what the server does with the row.
-        Ok(Some(unsafe {
-            let copy = pg_sys::heap_copytuple(data.tg_trigtuple);
-            PgHeapTuple::from_heap_tuple(PgTupleDesc::from_pg_unchecked((*data.tg_relation).rd_att), copy)
-        }))
-    }
-
-    /// The row with other values in some columns.
-    pub fn with<'t, const N: usize>(
-        &self,
-        trigger: &'t PgTrigger<'t>,
-        changes: [(usize, Option<pg_sys::Datum>); N],
-    ) -> Result<PgHeapTuple<'t, AllocatedByPostgres>, ErrorReport> {
-        let data = trigger.trigger_data();
-        let mut numbers = [0; N];
-        for (number, (column, _)) in numbers.iter_mut().zip(&changes) {
-            *number = i32::try_from(self.places[*column] + 1).map_err(failed)?;
-        }
-        let mut values = changes.map(|(_, value)| value.unwrap_or(pg_sys::Datum::from(0)));
-        let mut nulls = changes.map(|(_, value)| value.is_none());
-        // SAFETY: N columns of this row's descriptor, each with a datum of its type.
-        unsafe {
-            let descriptor = (*data.tg_relation).rd_att;
-            let tuple = pg_sys::heap_modify_tuple_by_cols(
-                data.tg_trigtuple,
-                descriptor,
-                i32::try_from(N).map_err(failed)?,
-                numbers.as_mut_ptr(),
-                values.as_mut_ptr(),
-                nulls.as_mut_ptr(),
-            );
-            Ok(PgHeapTuple::from_heap_tuple(PgTupleDesc::from_pg_unchecked(descriptor), tuple))
-        }
-    }
-}
-
-/// Of a partitioned table the server keeps the tuple that a trigger gives back as it was until the statement ends: one that loads
-/// a history of millions would take all memory. From so many on each row is given back as a copy, which costs a little and is freed.
-const MOST_KEPT: u64 = 10_000;
-
-thread_local! {
-    /// When the transaction began, and the rows that were counted of it.
-    static ROWS: Cell<(i64, u64)> = const { Cell::new((0, 0)) };
-}
-
-fn rows_of_transaction() -> u64 {
-    // SAFETY: reads a variable of this process.
-    let now = unsafe { pg_sys::GetCurrentTransactionStartTimestamp() };
-    let (transaction, rows) = ROWS.get();
-    let rows = if transaction == now { rows + 1 } else { 1 };
-    ROWS.set((now, rows));
-    rows
-}
-
-/// The generation of what is remembered, and where each table has the columns of a [`NewRow`].
-type Places = (u64, HashMap<pg_sys::Oid, Rc<[usize]>>);
-
-thread_local! {
-    static PLACES: RefCell<Places> = RefCell::default();
-}
-
-/// Where a partition has its columns, remembered while no table changes: it need not have them where its parent has.
-///
-/// # Safety
-/// The relation is open.
-unsafe fn places<I: Iterator<Item = &'static str>>(
-    relation: pg_sys::Relation,
-    names: impl FnOnce() -> I,
-) -> Result<Rc<[usize]>, ErrorReport> {
-    // SAFETY: the relation is open.
-    let (generation, oid) = (known_generation(), unsafe { (*relation).rd_id });
-    let known = PLACES.with_borrow_mut(|(remembered, tables)| {
-        if *remembered != generation {
-            (*remembered, *tables) = (generation, HashMap::new());
-        }
-        tables.get(&oid).cloned()
-    });
-    if let Some(places) = known {
-        return Ok(places);
-    }
-    // SAFETY: the descriptor lives as long as the relation is open.
-    let descriptor = unsafe { PgTupleDesc::from_pg_unchecked((*relation).rd_att) };
-    let place = |name: &str| {
-        let found = descriptor.iter().position(|column| !column.attisdropped && column.name() == name);
-        found.ok_or_else(|| failed(format!("there is no column {name}")))
-    };
-    let places: Rc<[usize]> = names().map(place).collect::<Result<_, _>>()?;
-    PLACES.with_borrow_mut(|(_, tables)| tables.insert(oid, places.clone()));
-    Ok(places)
 }
