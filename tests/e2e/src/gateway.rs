@@ -56,6 +56,12 @@ impl Answer {
     }
 }
 
+/// That it is this JSON, and says so.
+pub fn assert_json(answer: &Answer, status: u16, body: Value, what: &str) {
+    assert_eq!((answer.status, answer.json()), (status, body), "{what}");
+    assert!(answer.content_type.starts_with("application/json"), "{what}: {}", answer.content_type);
+}
+
 impl Gateway {
     /// A new database of the cluster with the extension, the roles of the configuration, a reader's and a writer's key.
     pub fn new(cluster: &Cluster) -> Self {
