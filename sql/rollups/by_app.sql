@@ -48,104 +48,104 @@ AS $$
 DECLARE
   new_lines bigint;
 BEGIN
-LOOP
-  WITH grouped AS MATERIALIZED (
-    SELECT g.app_id, g.bucket, g.requests, g.unpriced_requests, g.input_tokens, g.completion_tokens, l.number AS line, g.cost,
-           g.llm_id, g.currency, g.rows, CASE WHEN l.number IS NULL THEN g.model END AS new_model,
-           CASE WHEN l.number IS NULL THEN g.vendor END AS new_vendor
-      FROM llm_usage._by_app_groups(after_id, up_to_id, from_time, to_time) g
-      LEFT JOIN llm_usage._lines l ON l.model = g.model AND l.vendor IS NOT DISTINCT FROM g.vendor
-                                  AND l.llm_id = g.llm_id AND l.currency = g.currency
-  ), new_line AS MATERIALIZED (
-    SELECT DISTINCT g.llm_id, g.new_model, g.new_vendor, g.currency
-      FROM grouped g
-     WHERE g.line IS NULL
-  ), named AS (
-    INSERT INTO llm_usage._lines (llm_id, model, vendor, currency)
-    SELECT * FROM new_line ORDER BY 2, 3, 1, 4
-  ), batch AS NOT MATERIALIZED (
-    SELECT * FROM grouped WHERE NOT EXISTS (SELECT FROM new_line)
-  ), app_lines AS (
-    INSERT INTO llm_usage._app_lines
-    SELECT DISTINCT b.app_id, b.line FROM batch b ORDER BY b.app_id, b.line
-    ON CONFLICT DO NOTHING
-  ), new_hours AS (
-    INSERT INTO llm_usage._by_app_hour
-    SELECT b.app_id, b.bucket, b.requests, b.unpriced_requests, b.input_tokens, b.completion_tokens, b.line, b.cost
-      FROM batch b
-     WHERE b.bucket >= new_from
-     ORDER BY b.app_id, b.bucket, b.line
-  ), hours AS (
-    INSERT INTO llm_usage._by_app_hour AS kept
-    SELECT b.app_id, b.bucket, b.requests, b.unpriced_requests, b.input_tokens, b.completion_tokens, b.line, b.cost
-      FROM batch b
-     WHERE b.bucket < new_from
-     ORDER BY b.app_id, b.bucket, b.line
-    ON CONFLICT (app_id, bucket, line) DO UPDATE SET
-      requests = kept.requests + excluded.requests,
-      unpriced_requests = kept.unpriced_requests + excluded.unpriced_requests,
-      input_tokens = kept.input_tokens + excluded.input_tokens,
-      completion_tokens = kept.completion_tokens + excluded.completion_tokens,
-      cost = kept.cost + excluded.cost
-  ), days AS (
-    INSERT INTO llm_usage._by_app_day AS kept
-    SELECT b.app_id, llm_usage._day(b.bucket), llm_usage._sum(b.requests), llm_usage._sum(b.unpriced_requests),
-           llm_usage._sum(b.input_tokens), llm_usage._sum(b.completion_tokens), b.line, llm_usage._sum(b.cost)
-      FROM batch b
-     GROUP BY 1, 2, b.line
-     ORDER BY 1, 2, b.line
-    ON CONFLICT (app_id, bucket, line) DO UPDATE SET
-      requests = kept.requests + excluded.requests,
-      unpriced_requests = kept.unpriced_requests + excluded.unpriced_requests,
-      input_tokens = kept.input_tokens + excluded.input_tokens,
-      completion_tokens = kept.completion_tokens + excluded.completion_tokens,
-      cost = kept.cost + excluded.cost
-  ), entity AS MATERIALIZED (
-    SELECT coalesce(b.app_id, b.llm_id) AS entity_id, b.bucket, llm_usage._sum(b.requests) AS requests,
-           llm_usage._sum(b.unpriced_requests) AS unpriced_requests,
-           llm_usage._sum(b.input_tokens + b.completion_tokens) AS total_tokens,
-           CASE WHEN b.app_id IS NULL THEN 'LLM' ELSE 'App' END AS entity_type, b.currency, llm_usage._sum(b.cost) AS cost
-      FROM batch b
-     GROUP BY GROUPING SETS ((b.bucket, b.currency, b.app_id), (b.bucket, b.currency, b.llm_id))
-  ), new_entity_hours AS (
-    INSERT INTO llm_usage._by_entity_hour
-    SELECT * FROM entity WHERE bucket >= new_from ORDER BY bucket, entity_type, entity_id, currency
-  ), entity_hours AS (
-    INSERT INTO llm_usage._by_entity_hour AS kept
-    SELECT * FROM entity WHERE bucket < new_from ORDER BY bucket, entity_type, entity_id, currency
-    ON CONFLICT (bucket, entity_type, entity_id, currency) DO UPDATE SET
-      requests = kept.requests + excluded.requests,
-      unpriced_requests = kept.unpriced_requests + excluded.unpriced_requests,
-      total_tokens = kept.total_tokens + excluded.total_tokens,
-      cost = kept.cost + excluded.cost
-  ), entity_days AS (
-    INSERT INTO llm_usage._by_entity_day AS kept
-    SELECT e.entity_id, llm_usage._day(e.bucket), llm_usage._sum(e.requests), llm_usage._sum(e.unpriced_requests),
-           llm_usage._sum(e.total_tokens), e.entity_type, e.currency, sum(e.cost)
-      FROM entity e
-     GROUP BY 1, 2, e.entity_type, e.currency
-     ORDER BY 2, e.entity_type, 1, e.currency
-    ON CONFLICT (bucket, entity_type, entity_id, currency) DO UPDATE SET
-      requests = kept.requests + excluded.requests,
-      unpriced_requests = kept.unpriced_requests + excluded.unpriced_requests,
-      total_tokens = kept.total_tokens + excluded.total_tokens,
-      cost = kept.cost + excluded.cost
-  ), entity_months AS (
-    INSERT INTO llm_usage._by_entity_month AS kept
-    SELECT e.entity_id, llm_usage._month(e.bucket), llm_usage._sum(e.requests), llm_usage._sum(e.unpriced_requests),
-           llm_usage._sum(e.total_tokens), e.entity_type, e.currency, sum(e.cost)
-      FROM entity e
-     GROUP BY 1, 2, e.entity_type, e.currency
-     ORDER BY 2, e.entity_type, 1, e.currency
-    ON CONFLICT (bucket, entity_type, entity_id, currency) DO UPDATE SET
-      requests = kept.requests + excluded.requests,
-      unpriced_requests = kept.unpriced_requests + excluded.unpriced_requests,
-      total_tokens = kept.total_tokens + excluded.total_tokens,
-      cost = kept.cost + excluded.cost
-  )
-  SELECT coalesce(llm_usage._sum(g.rows), 0), max(g.bucket), (SELECT count(*) FROM new_line) INTO rows, newest, new_lines FROM grouped g;
-  EXIT WHEN new_lines = 0;
-END LOOP;
+  LOOP
+    WITH grouped AS MATERIALIZED (
+      SELECT g.app_id, g.bucket, g.requests, g.unpriced_requests, g.input_tokens, g.completion_tokens, l.number AS line, g.cost,
+             g.llm_id, g.currency, g.rows, CASE WHEN l.number IS NULL THEN g.model END AS new_model,
+             CASE WHEN l.number IS NULL THEN g.vendor END AS new_vendor
+        FROM llm_usage._by_app_groups(after_id, up_to_id, from_time, to_time) g
+        LEFT JOIN llm_usage._lines l ON l.model = g.model AND l.vendor IS NOT DISTINCT FROM g.vendor
+                                    AND l.llm_id = g.llm_id AND l.currency = g.currency
+    ), new_line AS MATERIALIZED (
+      SELECT DISTINCT g.llm_id, g.new_model, g.new_vendor, g.currency
+        FROM grouped g
+       WHERE g.line IS NULL
+    ), named AS (
+      INSERT INTO llm_usage._lines (llm_id, model, vendor, currency)
+      SELECT * FROM new_line ORDER BY 2, 3, 1, 4
+    ), batch AS NOT MATERIALIZED (
+      SELECT * FROM grouped WHERE NOT EXISTS (SELECT FROM new_line)
+    ), app_lines AS (
+      INSERT INTO llm_usage._app_lines
+      SELECT DISTINCT b.app_id, b.line FROM batch b ORDER BY b.app_id, b.line
+      ON CONFLICT DO NOTHING
+    ), new_hours AS (
+      INSERT INTO llm_usage._by_app_hour
+      SELECT b.app_id, b.bucket, b.requests, b.unpriced_requests, b.input_tokens, b.completion_tokens, b.line, b.cost
+        FROM batch b
+       WHERE b.bucket >= new_from
+       ORDER BY b.app_id, b.bucket, b.line
+    ), hours AS (
+      INSERT INTO llm_usage._by_app_hour AS kept
+      SELECT b.app_id, b.bucket, b.requests, b.unpriced_requests, b.input_tokens, b.completion_tokens, b.line, b.cost
+        FROM batch b
+       WHERE b.bucket < new_from
+       ORDER BY b.app_id, b.bucket, b.line
+      ON CONFLICT (app_id, bucket, line) DO UPDATE SET
+        requests = kept.requests + excluded.requests,
+        unpriced_requests = kept.unpriced_requests + excluded.unpriced_requests,
+        input_tokens = kept.input_tokens + excluded.input_tokens,
+        completion_tokens = kept.completion_tokens + excluded.completion_tokens,
+        cost = kept.cost + excluded.cost
+    ), days AS (
+      INSERT INTO llm_usage._by_app_day AS kept
+      SELECT b.app_id, llm_usage._day(b.bucket), llm_usage._sum(b.requests), llm_usage._sum(b.unpriced_requests),
+             llm_usage._sum(b.input_tokens), llm_usage._sum(b.completion_tokens), b.line, llm_usage._sum(b.cost)
+        FROM batch b
+       GROUP BY 1, 2, b.line
+       ORDER BY 1, 2, b.line
+      ON CONFLICT (app_id, bucket, line) DO UPDATE SET
+        requests = kept.requests + excluded.requests,
+        unpriced_requests = kept.unpriced_requests + excluded.unpriced_requests,
+        input_tokens = kept.input_tokens + excluded.input_tokens,
+        completion_tokens = kept.completion_tokens + excluded.completion_tokens,
+        cost = kept.cost + excluded.cost
+    ), entity AS MATERIALIZED (
+      SELECT coalesce(b.app_id, b.llm_id) AS entity_id, b.bucket, llm_usage._sum(b.requests) AS requests,
+             llm_usage._sum(b.unpriced_requests) AS unpriced_requests,
+             llm_usage._sum(b.input_tokens + b.completion_tokens) AS total_tokens,
+             CASE WHEN b.app_id IS NULL THEN 'LLM' ELSE 'App' END AS entity_type, b.currency, llm_usage._sum(b.cost) AS cost
+        FROM batch b
+       GROUP BY GROUPING SETS ((b.bucket, b.currency, b.app_id), (b.bucket, b.currency, b.llm_id))
+    ), new_entity_hours AS (
+      INSERT INTO llm_usage._by_entity_hour
+      SELECT * FROM entity WHERE bucket >= new_from ORDER BY bucket, entity_type, entity_id, currency
+    ), entity_hours AS (
+      INSERT INTO llm_usage._by_entity_hour AS kept
+      SELECT * FROM entity WHERE bucket < new_from ORDER BY bucket, entity_type, entity_id, currency
+      ON CONFLICT (bucket, entity_type, entity_id, currency) DO UPDATE SET
+        requests = kept.requests + excluded.requests,
+        unpriced_requests = kept.unpriced_requests + excluded.unpriced_requests,
+        total_tokens = kept.total_tokens + excluded.total_tokens,
+        cost = kept.cost + excluded.cost
+    ), entity_days AS (
+      INSERT INTO llm_usage._by_entity_day AS kept
+      SELECT e.entity_id, llm_usage._day(e.bucket), llm_usage._sum(e.requests), llm_usage._sum(e.unpriced_requests),
+             llm_usage._sum(e.total_tokens), e.entity_type, e.currency, sum(e.cost)
+        FROM entity e
+       GROUP BY 1, 2, e.entity_type, e.currency
+       ORDER BY 2, e.entity_type, 1, e.currency
+      ON CONFLICT (bucket, entity_type, entity_id, currency) DO UPDATE SET
+        requests = kept.requests + excluded.requests,
+        unpriced_requests = kept.unpriced_requests + excluded.unpriced_requests,
+        total_tokens = kept.total_tokens + excluded.total_tokens,
+        cost = kept.cost + excluded.cost
+    ), entity_months AS (
+      INSERT INTO llm_usage._by_entity_month AS kept
+      SELECT e.entity_id, llm_usage._month(e.bucket), llm_usage._sum(e.requests), llm_usage._sum(e.unpriced_requests),
+             llm_usage._sum(e.total_tokens), e.entity_type, e.currency, sum(e.cost)
+        FROM entity e
+       GROUP BY 1, 2, e.entity_type, e.currency
+       ORDER BY 2, e.entity_type, 1, e.currency
+      ON CONFLICT (bucket, entity_type, entity_id, currency) DO UPDATE SET
+        requests = kept.requests + excluded.requests,
+        unpriced_requests = kept.unpriced_requests + excluded.unpriced_requests,
+        total_tokens = kept.total_tokens + excluded.total_tokens,
+        cost = kept.cost + excluded.cost
+    )
+    SELECT coalesce(llm_usage._sum(g.rows), 0), max(g.bucket), (SELECT count(*) FROM new_line) INTO rows, newest, new_lines FROM grouped g;
+    EXIT WHEN new_lines = 0;
+  END LOOP;
 END $$;
 
 CREATE FUNCTION llm_usage._by_app_hour_expected() RETURNS SETOF llm_usage._by_app_hour
