@@ -9,6 +9,8 @@ CREATE VIEW llm_usage._visible_rows (relation, condition) WITH (security_invoker
     ('messages', 'app_id = ANY (%s)'),
     ('_by_app_hour', 'app_id = ANY (%s)'),
     ('_by_app_day', 'app_id = ANY (%s)'),
+    ('_by_rule_type_hour', 'app_id = ANY (%s)'),
+    ('_by_rule_type_day', 'app_id = ANY (%s)'),
     ('_by_session_hour', 'app_id = ANY (%s)'),
     ('_by_session_day', 'app_id = ANY (%s)'),
     ('_active_users_hour', 'app_id = ANY (%s)'),
@@ -35,8 +37,6 @@ CREATE VIEW llm_usage._visible_rows (relation, condition) WITH (security_invoker
     ('_by_user_day', 'bucket = ANY (ARRAY(SELECT NULL::timestamptz WHERE false))'),
     ('_by_rule_hour', 'bucket = ANY (ARRAY(SELECT NULL::timestamptz WHERE false))'),
     ('_by_rule_day', 'bucket = ANY (ARRAY(SELECT NULL::timestamptz WHERE false))'),
-    ('_by_rule_type_hour', 'bucket = ANY (ARRAY(SELECT NULL::timestamptz WHERE false))'),
-    ('_by_rule_type_day', 'bucket = ANY (ARRAY(SELECT NULL::timestamptz WHERE false))'),
     ('_by_attr_hour', 'bucket = ANY (ARRAY(SELECT NULL::timestamptz WHERE false))'),
     ('_by_attr_day', 'bucket = ANY (ARRAY(SELECT NULL::timestamptz WHERE false))'),
     -- A key that is not rolled up is read from the ledger.

@@ -25,13 +25,14 @@ summary() {
     END { printf "%s|%.3f|%.3f\n", what, us[int((NR + 1) / 2)] / 1000, us[int(NR * 0.99 + 0.99)] / 1000 }' | tee -a "$results" >&2
 }
 
-# Ours and the one by hand in turns, so that a drift of the machine's speed falls on both.
+# Ours, the one by hand, and ours as a tenant asks it in turns, so that a drift of the machine's speed falls on all.
 in_turns() {
-  rm -f "$files"/ours "$files"/hand
+  rm -f "$files"/ours "$files"/hand "$files"/tenant
   for turn in 1 2 3; do
     for who in ours hand; do latencies "$1" "$who" $((runs / 3)) >>"$files/$who"; done
+    (export PGOPTIONS="-c role=bench_tenant" && latencies "$1" ours $((runs / 3))) >>"$files/tenant"
   done
-  for who in ours hand; do summary "$(basename "$1")" "$who" <"$files/$who"; done
+  for who in ours hand tenant; do summary "$(basename "$1")" "$who" <"$files/$who"; done
 }
 
 # All must give the same document.
@@ -53,12 +54,16 @@ reports() {
   say "rollups by hand"
   run -f "$root/pgrx-config/bench.d/hand.sql" -c "VACUUM ANALYZE" -c "CHECKPOINT"
   say "reports"
+  # The tenant whose only app is the busiest.
+  run -c "CREATE ROLE bench_tenant" -c "GRANT USAGE ON SCHEMA bench TO bench_tenant" \
+    -c "SELECT llm_usage.grant_access('bench_tenant', 'reader'), llm_usage.enable_row_security('bench_tenant', '1')" >/dev/null
   for question in "$questions"/*.sql; do
     note "question|$(basename "$question")|$(sed -n '1s/-- //p' "$question")|$(sed -n '2s/-- goal //p' "$question")"
     agree "$question"
     in_turns "$question"
     measure_report "$question" ledger ledger "$ledger_runs"
   done
+  run -c "SELECT llm_usage.disable_row_security('bench_tenant')" -c "DROP OWNED BY bench_tenant" -c "DROP ROLE bench_tenant" >/dev/null
   peers
   say "reports over $tail_events events that are not folded"
   load_tail

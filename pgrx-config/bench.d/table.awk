@@ -29,21 +29,23 @@ $1 == "write" {
 function goals(q,   missed) {
   if (goal[q] != "-" && ms[q, "ours"] > goal[q]) missed = "time"
   if (ms[q, "ours"] > 1.5 * ms[q, "hand"]) missed = missed (missed ? ", " : "") "by hand"
+  if (ms[q, "tenant"] > 1.3 * ms[q, "ours"]) missed = missed (missed ? ", " : "") "tenant"
   return missed ? "missed: " missed : "met"
 }
 function reports(   i, q) {
-  printf "%-50s %6s %8s %8s %9s %9s %8s %7s %9s %7s %8s %9s %10s  %s\n", "report, ms", "goal", "median", "p99", "unfolded", "its p99", \
-    "by hand", "ratio", "plain SQL", "ratio", "x 10", "DuckDB", "ClickHouse", "goals"
+  printf "%-50s %6s %8s %8s %9s %9s %8s %7s %8s %7s %9s %7s %8s %9s %10s  %s\n", "report, ms", "goal", "median", "p99", "unfolded", "its p99", \
+    "by hand", "ratio", "tenant", "ratio", "plain SQL", "ratio", "x 10", "DuckDB", "ClickHouse", "goals"
   for (i = 1; i <= questions; i++) {
     q = order[i]
-    printf "%-50s %6s %8s %8s %9s %9s %8s %7s %9s %7s %8s %9s %10s  %s\n", name[q], goal[q], number("%.2f", ms[q, "ours"]), \
+    printf "%-50s %6s %8s %8s %9s %9s %8s %7s %8s %7s %9s %7s %8s %9s %10s  %s\n", name[q], goal[q], number("%.2f", ms[q, "ours"]), \
       number("%.2f", p99[q, "ours"]), number("%.2f", ms[q, "tail"]), number("%.2f", p99[q, "tail"]), number("%.2f", ms[q, "hand"]), \
-      ratio(ms[q, "ours"], ms[q, "hand"]), number("%.1f", ms[q, "ledger"]), ratio(ms[q, "ledger"], ms[q, "ours"]), \
+      ratio(ms[q, "ours"], ms[q, "hand"]), number("%.2f", ms[q, "tenant"]), ratio(ms[q, "tenant"], ms[q, "ours"]), number("%.1f", ms[q, "ledger"]), ratio(ms[q, "ledger"], ms[q, "ours"]), \
       ratio(ms[q, "ten"], ms[q, "ours"]), number("%.1f", ms[q, "duckdb"]), number("%.1f", ms[q, "clickhouse"]), goals(q)
   }
   printf "%s\n%s\n%s\n\n", "  unfolded: with " thousands(tail_events) " events behind the fold;" \
-    " by hand: the narrowest rollup in plain SQL, stale, ratio ours to it;", \
-    "  plain SQL: on the ledger, ratio it to ours; x 10: ours over ten times the events to ours; goals: the time, and 1.5 times by hand.", \
+    " by hand: the narrowest rollup in plain SQL, stale, ratio ours to it; tenant: of the busiest app alone, ratio to ours;", \
+    "  plain SQL: on the ledger, ratio it to ours; x 10: ours over ten times the events to ours;" \
+    " goals: the time, 1.5 times by hand, a tenant 1.3 times.", \
     peers == "" ? "  DuckDB and ClickHouse sum only, and make no document." : "  " peers "."
 }
 function write_cell(rows, commit, kind,   i, n, rates, ratios) {

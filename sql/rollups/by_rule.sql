@@ -9,14 +9,15 @@ CREATE TABLE llm_usage._by_rule_hour (
   UNIQUE NULLS NOT DISTINCT (bucket, rule_type, task_id)
 ) WITH (fillfactor = 90);
 CREATE TABLE llm_usage._by_rule_day (LIKE llm_usage._by_rule_hour INCLUDING INDEXES) WITH (fillfactor = 90);
--- Without the tasks, of which there may be as many as events.
+-- Without the tasks, of which there may be as many as events: of each app, and of all of them (-1).
 CREATE TABLE llm_usage._by_rule_type_hour (
+  app_id            bigint NOT NULL,
   bucket            timestamptz NOT NULL,
   inference_tokens  bigint NOT NULL,
   input_tokens      bigint NOT NULL,
   completion_tokens bigint NOT NULL,
   rule_type         text COLLATE "C" NOT NULL,
-  PRIMARY KEY (bucket, rule_type)
+  PRIMARY KEY (app_id, bucket, rule_type)
 ) WITH (fillfactor = 90);
 CREATE TABLE llm_usage._by_rule_type_day (LIKE llm_usage._by_rule_type_hour INCLUDING INDEXES) WITH (fillfactor = 90);
 SELECT pg_catalog.pg_extension_config_dump('llm_usage._by_rule_hour', '');
@@ -25,17 +26,18 @@ SELECT pg_catalog.pg_extension_config_dump('llm_usage._by_rule_type_hour', '');
 SELECT pg_catalog.pg_extension_config_dump('llm_usage._by_rule_type_day', '');
 
 CREATE FUNCTION llm_usage._by_rule_batch(after_id bigint, up_to_id bigint, from_time timestamptz, to_time timestamptz)
-  RETURNS SETOF llm_usage._by_rule_hour
+  RETURNS TABLE (app_id bigint, bucket timestamptz, requests bigint, inference_tokens bigint, input_tokens bigint,
+                 completion_tokens bigint, rule_type text, task_id text)
   LANGUAGE sql STABLE
   BEGIN ATOMIC
-    SELECT llm_usage._hour(e.occurred_at), sum(llm_usage._requests(e.requests, e.corrects)),
+    SELECT e.app_id, llm_usage._hour(e.occurred_at), sum(llm_usage._requests(e.requests, e.corrects)),
            sum(e.inference_tokens), llm_usage._sum(e.prompt_tokens::bigint + e.cache_read_tokens + e.cache_write_tokens),
            sum(e.completion_tokens), e.rule_type COLLATE "C", e.task_id COLLATE "C"
       FROM llm_usage.usage_events e
      WHERE e.id > after_id AND e.id <= up_to_id AND e.occurred_at >= from_time AND e.occurred_at < to_time
        -- Spelled so that the index of all evaluations is not read for the few of these.
        AND e.rule_type COLLATE "C" IS NOT NULL
-     GROUP BY 1, 6, 7;
+     GROUP BY 1, 2, 7, 8;
   END;
 
 CREATE FUNCTION llm_usage._fold_by_rule(
@@ -49,7 +51,11 @@ BEGIN
     SELECT * FROM llm_usage._by_rule_batch(after_id, up_to_id, from_time, to_time)
   ), hours AS (
     INSERT INTO llm_usage._by_rule_hour AS kept
-    SELECT * FROM batch ORDER BY bucket, rule_type, task_id
+    SELECT b.bucket, llm_usage._sum(b.requests), llm_usage._sum(b.inference_tokens), llm_usage._sum(b.input_tokens),
+           llm_usage._sum(b.completion_tokens), b.rule_type, b.task_id
+      FROM batch b
+     GROUP BY b.bucket, b.rule_type, b.task_id
+     ORDER BY b.bucket, b.rule_type, b.task_id
     ON CONFLICT (bucket, rule_type, task_id) DO UPDATE SET
       requests = kept.requests + excluded.requests,
       inference_tokens = kept.inference_tokens + excluded.inference_tokens,
@@ -69,23 +75,23 @@ BEGIN
       completion_tokens = kept.completion_tokens + excluded.completion_tokens
   ), type_hours AS (
     INSERT INTO llm_usage._by_rule_type_hour AS kept
-    SELECT b.bucket, llm_usage._sum(b.inference_tokens), llm_usage._sum(b.input_tokens),
+    SELECT coalesce(b.app_id, -1), b.bucket, llm_usage._sum(b.inference_tokens), llm_usage._sum(b.input_tokens),
            llm_usage._sum(b.completion_tokens), b.rule_type
       FROM batch b
-     GROUP BY 1, b.rule_type
-     ORDER BY 1, b.rule_type
-    ON CONFLICT (bucket, rule_type) DO UPDATE SET
+     GROUP BY GROUPING SETS ((b.app_id, b.bucket, b.rule_type), (b.bucket, b.rule_type))
+     ORDER BY 1, b.bucket, b.rule_type
+    ON CONFLICT (app_id, bucket, rule_type) DO UPDATE SET
       inference_tokens = kept.inference_tokens + excluded.inference_tokens,
       input_tokens = kept.input_tokens + excluded.input_tokens,
       completion_tokens = kept.completion_tokens + excluded.completion_tokens
   )
   INSERT INTO llm_usage._by_rule_type_day AS kept
-  SELECT llm_usage._day(b.bucket), llm_usage._sum(b.inference_tokens), llm_usage._sum(b.input_tokens),
+  SELECT coalesce(b.app_id, -1), llm_usage._day(b.bucket), llm_usage._sum(b.inference_tokens), llm_usage._sum(b.input_tokens),
          llm_usage._sum(b.completion_tokens), b.rule_type
     FROM batch b
-   GROUP BY 1, b.rule_type
-   ORDER BY 1, b.rule_type
-  ON CONFLICT (bucket, rule_type) DO UPDATE SET
+   GROUP BY GROUPING SETS ((b.app_id, llm_usage._day(b.bucket), b.rule_type), (llm_usage._day(b.bucket), b.rule_type))
+   ORDER BY 1, 2, b.rule_type
+  ON CONFLICT (app_id, bucket, rule_type) DO UPDATE SET
     inference_tokens = kept.inference_tokens + excluded.inference_tokens,
     input_tokens = kept.input_tokens + excluded.input_tokens,
     completion_tokens = kept.completion_tokens + excluded.completion_tokens;
@@ -94,7 +100,10 @@ END $$;
 CREATE FUNCTION llm_usage._by_rule_hour_expected() RETURNS SETOF llm_usage._by_rule_hour
   LANGUAGE sql STABLE
   BEGIN ATOMIC
-    SELECT * FROM llm_usage._by_rule_batch(0, llm_usage._folded_up_to('usage_events'), '-infinity', 'infinity');
+    SELECT b.bucket, llm_usage._sum(b.requests), llm_usage._sum(b.inference_tokens), llm_usage._sum(b.input_tokens),
+           llm_usage._sum(b.completion_tokens), b.rule_type, b.task_id
+      FROM llm_usage._by_rule_batch(0, llm_usage._folded_up_to('usage_events'), '-infinity', 'infinity') b
+     GROUP BY b.bucket, b.rule_type, b.task_id;
   END;
 CREATE FUNCTION llm_usage._by_rule_day_expected() RETURNS SETOF llm_usage._by_rule_day
   LANGUAGE sql STABLE
@@ -107,18 +116,18 @@ CREATE FUNCTION llm_usage._by_rule_day_expected() RETURNS SETOF llm_usage._by_ru
 CREATE FUNCTION llm_usage._by_rule_type_hour_expected() RETURNS SETOF llm_usage._by_rule_type_hour
   LANGUAGE sql STABLE
   BEGIN ATOMIC
-    SELECT h.bucket, llm_usage._sum(h.inference_tokens), llm_usage._sum(h.input_tokens),
-           llm_usage._sum(h.completion_tokens), h.rule_type
-      FROM llm_usage._by_rule_hour h
-     GROUP BY 1, h.rule_type;
+    SELECT coalesce(b.app_id, -1), b.bucket, llm_usage._sum(b.inference_tokens), llm_usage._sum(b.input_tokens),
+           llm_usage._sum(b.completion_tokens), b.rule_type
+      FROM llm_usage._by_rule_batch(0, llm_usage._folded_up_to('usage_events'), '-infinity', 'infinity') b
+     GROUP BY GROUPING SETS ((b.app_id, b.bucket, b.rule_type), (b.bucket, b.rule_type));
   END;
 CREATE FUNCTION llm_usage._by_rule_type_day_expected() RETURNS SETOF llm_usage._by_rule_type_day
   LANGUAGE sql STABLE
   BEGIN ATOMIC
-    SELECT llm_usage._day(h.bucket), llm_usage._sum(h.inference_tokens), llm_usage._sum(h.input_tokens),
+    SELECT h.app_id, llm_usage._day(h.bucket), llm_usage._sum(h.inference_tokens), llm_usage._sum(h.input_tokens),
            llm_usage._sum(h.completion_tokens), h.rule_type
       FROM llm_usage._by_rule_type_hour h
-     GROUP BY 1, h.rule_type;
+     GROUP BY h.app_id, 2, h.rule_type;
   END;
 INSERT INTO llm_usage._rollups (ledger, name) VALUES ('usage_events', 'by_rule');
 INSERT INTO llm_usage._rollup_tables (name)
@@ -170,25 +179,36 @@ BEGIN
   END IF;
 END $$;
 
+-- Whose sums those of all that are visible are made of: a tenant's of its apps', anybody else's of the one of all apps.
+CREATE FUNCTION llm_usage._summed_apps() RETURNS SETOF bigint
+  LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 1
+AS $$
+BEGIN
+  IF llm_usage._is_tenant() THEN
+    RETURN QUERY SELECT a.id FROM llm_usage.apps a;
+  ELSE
+    RETURN NEXT -1;
+  END IF;
+END $$;
+
 -- Both, without the tasks.
 CREATE FUNCTION llm_usage._by_rule_type(from_time timestamptz, to_time timestamptz)
   RETURNS TABLE (rule_type text, inference_tokens bigint, input_tokens bigint, completion_tokens bigint)
   LANGUAGE sql STABLE PARALLEL SAFE
   BEGIN ATOMIC
     SELECT k.rule_type, k.inference_tokens, k.input_tokens, k.completion_tokens
-      FROM llm_usage._by_rule_type_day k
-     WHERE k.bucket >= llm_usage._first_day(from_time, to_time) AND k.bucket < llm_usage._last_day(from_time, to_time)
-    UNION ALL
-    SELECT k.rule_type, k.inference_tokens, k.input_tokens, k.completion_tokens
-      FROM llm_usage._by_rule_type_hour k
-     WHERE k.bucket >= llm_usage._first_hour(from_time, to_time) AND k.bucket < llm_usage._first_day(from_time, to_time)
-    UNION ALL
-    SELECT k.rule_type, k.inference_tokens, k.input_tokens, k.completion_tokens
-      FROM llm_usage._by_rule_type_hour k
-     WHERE k.bucket >= llm_usage._last_day(from_time, to_time) AND k.bucket < llm_usage._last_hour(from_time, to_time)
-    UNION ALL
-    SELECT t.rule_type, t.inference_tokens, t.input_tokens, t.completion_tokens
-      FROM llm_usage._tenant_rules(from_time, to_time) t
+      FROM (SELECT d.app_id, d.rule_type, d.inference_tokens, d.input_tokens, d.completion_tokens
+              FROM llm_usage._by_rule_type_day d
+             WHERE d.bucket >= llm_usage._first_day(from_time, to_time) AND d.bucket < llm_usage._last_day(from_time, to_time)
+            UNION ALL
+            SELECT h.app_id, h.rule_type, h.inference_tokens, h.input_tokens, h.completion_tokens
+              FROM llm_usage._by_rule_type_hour h
+             WHERE h.bucket >= llm_usage._first_hour(from_time, to_time) AND h.bucket < llm_usage._first_day(from_time, to_time)
+            UNION ALL
+            SELECT h.app_id, h.rule_type, h.inference_tokens, h.input_tokens, h.completion_tokens
+              FROM llm_usage._by_rule_type_hour h
+             WHERE h.bucket >= llm_usage._last_day(from_time, to_time) AND h.bucket < llm_usage._last_hour(from_time, to_time)) k
+     WHERE k.app_id = ANY (ARRAY(SELECT a FROM llm_usage._summed_apps() a))
     UNION ALL
     SELECT e.rule_type, e.inference_tokens, e.input_tokens, e.completion_tokens
       FROM llm_usage._loose_rules(from_time, to_time,

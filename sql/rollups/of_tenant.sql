@@ -36,7 +36,7 @@ BEGIN
   IF dropped IS NOT NULL THEN
     RAISE EXCEPTION 'the events of % were dropped', to_char(dropped::timestamp, 'YYYY-MM')
       USING ERRCODE = 'object_not_in_prerequisite_state',
-            DETAIL = 'By user or rule a tenant is answered from its events.',
+            DETAIL = 'By user or task a tenant is answered from its events.',
             HINT = format('Ask from %s on.', to_char(dropped + interval '1 month', 'YYYY-MM-DD'));
   END IF;
   RETURN true;
@@ -104,8 +104,7 @@ CREATE FUNCTION llm_usage._between_of_apps(for_model text, starts timestamptz[],
               FROM cut c WHERE c.at <> llm_usage._day(c.at)) d
      CROSS JOIN LATERAL (
         SELECT k.* FROM llm_usage._by_app_hour k
-         WHERE k.bucket >= d.bucket AND k.bucket < d.until OFFSET 0) k
-     WHERE k.line IN (SELECT l.number FROM line l)
+         WHERE k.line = ANY (ARRAY(SELECT l.number FROM line l)) AND k.bucket >= d.bucket AND k.bucket < d.until OFFSET 0) k
     UNION ALL
     SELECT width_bucket(e.occurred_at, starts || to_time), width_bucket(e.occurred_at, starts || to_time),
            e.requests, e.input_tokens, e.completion_tokens

@@ -8,7 +8,7 @@ from pgspot import cli, state, visitors
 # also those of casts, and have no operators: the rest of pgspot sees to it.
 UNPINNED = (
     "_loose_app", "_entity_tail", "_app_tail", "_loose_rules", "_own_app", "_is_tenant", "_tenant_lines", "_tenant_events", "_tenant_rules",
-    "_tenant_llms", "_tenant_active_users")
+    "_summed_apps", "_tenant_llms", "_tenant_active_users")
 
 spot = visitors.SQLVisitor
 visit_text_body = spot.visit_CreateFunctionStmt
