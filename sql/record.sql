@@ -192,8 +192,8 @@ END $$;
 COMMENT ON FUNCTION llm_usage.record_usage(text, bigint, bigint, bigint, text, bigint, bigint, bigint, bigint, bigint, bigint, numeric, text, timestamptz, text, text, text, jsonb, text, bigint, bigint, bigint, numeric, text, bigint, text) IS
   'Records one event; the arguments are columns of usage_events, and NULL means a column''s default. With a request_id the call has a request key, (app_id, source, request_id), and is recorded once for it, at least for llm_usage.idempotency_window; source names who gave the request_id, and is no column. Returns one row: id of the event, status, and cost in currency: the given cost, or the one computed from model_prices, or NULL where no price is known. status: recorded; duplicate (the key is known with the same content, or a better figure: nothing was written); superseded (the key is known with a partial or estimated figure, which this one replaces as correct_usage() does); conflict (the key is known with other content: nothing was written, both are in the table conflicts); already_voided (what it would replace was voided: nothing was written). Content is what was billed: model, vendor, service_tier, all token counts, and cost and currency where they are given; not the time, which a retry may not know, nor who, nor attrs. Errors: 22004 without a model; 22023 for a negative or absurd count, a bad cost, currency, instant or text.';
 
--- Writes what is good of a checked batch, and says what was known and what was not good.
-CREATE FUNCTION llm_usage._record_batch(checked json) RETURNS json
+-- Writes what is good of a checked batch, the first of its two documents, and says what was known and what, in the second, was not good.
+CREATE FUNCTION llm_usage._record_batch(checked text[]) RETURNS json
   LANGUAGE plpgsql
   SET search_path = pg_catalog, pg_temp
 AS $$
@@ -204,8 +204,8 @@ BEGIN
              'ids', coalesce(json_agg(r.id ORDER BY r.index, r.id), '[]'::json),
              'known', coalesce(json_agg(json_build_object('index', r.index, 'id', r.id, 'status', r.status) ORDER BY r.index, r.id)
                                  FILTER (WHERE r.status <> 'recorded'), '[]'::json),
-             'errors', checked -> 'errors')
-      FROM llm_usage._record((checked -> 'events')::jsonb) r);
+             'errors', checked[2]::json)
+      FROM llm_usage._record(checked[1]::jsonb) r);
 END $$;
 
 CREATE FUNCTION llm_usage.record_usage_batch(events jsonb, all_or_nothing boolean DEFAULT false) RETURNS json

@@ -1,12 +1,20 @@
 //! The arguments of `llm_usage_http`, checked (`src/core/http/`); the functions that PostgREST calls are SQL (`sql/http.sql`).
 
-use llm_usage_core::http::{Arguments, Endpoint, Failure};
+use llm_usage_core::http::{Arguments, Endpoint, Failure, Refusal};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
 use crate::pg::micros;
 use crate::{error, pg};
+
+/// Why there are no arguments.
+#[derive(Serialize)]
+struct Refused {
+    refusal: Refusal,
+}
 
 /// A report's arguments as a JSON object, from what was given by name and, for the rest, from the request's URI; or
 /// `{"refusal": {"status", "body"}}`.
@@ -21,7 +29,7 @@ fn _http_arguments(endpoint: &str, uri: Option<&str>, given: &str) -> Result<pg:
     let now = micros(pgrx::datum::datetime_support::now());
     match endpoint.check(&arguments, now) {
         Ok(checked) => pg::json(&checked),
-        Err(refusal) => pg::json(&json!({ "refusal": refusal })),
+        Err(refusal) => pg::json(&Refused { refusal }),
     }
 }
 
@@ -52,6 +60,7 @@ fn texts(value: Value) -> Vec<String> {
 /// The OpenAPI document of everything that is answered over HTTP.
 #[pg_extern(schema = "llm_usage", immutable, parallel_safe, requires = ["schema"])]
 fn _openapi() -> Result<pg::Json, ErrorReport> {
-    let document: Value = serde_json::from_str(include_str!("http/openapi.json")).map_err(error::failed)?;
+    let document: &RawValue =
+        serde_json::from_str(include_str!("http/openapi.json")).map_err(error::failed)?;
     pg::json(&document)
 }

@@ -120,7 +120,7 @@ fn check<T: Display>(
 }
 
 /// The elements of a batch that are good, and the reasons of the others.
-#[derive(Serialize)]
+#[derive(Default)]
 struct CheckedBatch {
     events: Vec<Element>,
     errors: Vec<BatchError>,
@@ -166,18 +166,23 @@ impl CheckedBatch {
         }
         Ok(())
     }
+
+    /// Two documents, which nobody has to read to tell them apart: the events, and the errors.
+    fn documents(&self) -> Result<Vec<String>, ErrorReport> {
+        Ok(vec![pg::json_text(&self.events)?, pg::json_text(&self.errors)?])
+    }
 }
 
 /// The events of `record_usage_batch`, checked one by one.
 #[pg_extern(schema = "llm_usage", immutable, parallel_safe, requires = ["schema"])]
-fn _checked_batch(events: Option<&str>, all_or_nothing: Option<bool>) -> Result<pg::Json, ErrorReport> {
+fn _checked_batch(events: Option<&str>, all_or_nothing: Option<bool>) -> Result<Vec<String>, ErrorReport> {
     let elements = elements("events", events, "a JSON array of events")?;
-    let mut batch = CheckedBatch { events: Vec::with_capacity(elements.len()), errors: Vec::new() };
+    let mut batch = CheckedBatch::default();
     for (index, element) in elements.into_iter().enumerate() {
         let row = parsed_element(element).and_then(|element| event::USAGE_EVENTS.check(element));
         batch.add(index, row.map(Some), all_or_nothing)?;
     }
-    pg::json(&batch)
+    batch.documents()
 }
 
 /// The events of a provider's response, with the columns that the caller gave.
@@ -200,15 +205,15 @@ fn _response_batch(
     responses: Option<&str>,
     all_or_nothing: Option<bool>,
     default_currency: &str,
-) -> Result<pg::Json, ErrorReport> {
+) -> Result<Vec<String>, ErrorReport> {
     let elements = elements("responses", responses, "a JSON array of objects with provider and response")?;
-    let mut batch = CheckedBatch { events: Vec::with_capacity(elements.len()), errors: Vec::new() };
+    let mut batch = CheckedBatch::default();
     for (index, element) in elements.into_iter().enumerate() {
         let rows =
             parsed_element(element).and_then(|element| tokens::element_rows(element, default_currency));
         batch.add(index, rows, all_or_nothing)?;
     }
-    pg::json(&batch)
+    batch.documents()
 }
 
 /// The events of `record_spans`, one for each span that reported usage of its own.
@@ -218,15 +223,15 @@ fn _span_batch(
     given: &str,
     all_or_nothing: Option<bool>,
     default_currency: &str,
-) -> Result<pg::Json, ErrorReport> {
+) -> Result<Vec<String>, ErrorReport> {
     let export = parsed(error::required("export", export)?, "the export")?;
     let given = given_columns(given, default_currency)?;
     let spans = tokens::span_rows(&export, &given).map_err(|error| error::report(&error))?;
-    let mut batch = CheckedBatch { events: Vec::with_capacity(spans.len()), errors: Vec::new() };
+    let mut batch = CheckedBatch::default();
     for (index, row) in spans {
         batch.add(index, row.map(Some), all_or_nothing)?;
     }
-    pg::json(&batch)
+    batch.documents()
 }
 
 /// The elements of a batch, each as its text: one that cannot be read does not keep the others from being read.

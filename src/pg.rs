@@ -33,7 +33,12 @@ pub struct Json(String);
 
 /// A document as `json`, digits and key order as they stand in the struct.
 pub fn json(document: &impl Serialize) -> Result<Json, ErrorReport> {
-    serde_json::to_string(document).map(Json).map_err(failed)
+    json_text(document).map(Json)
+}
+
+/// As [`json`], for where the type is another.
+pub fn json_text(document: &impl Serialize) -> Result<String, ErrorReport> {
+    serde_json::to_string(document).map_err(failed)
 }
 
 // SAFETY: the type is external and named as PostgreSQL names it.

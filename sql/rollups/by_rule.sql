@@ -187,7 +187,7 @@ BEGIN
   IF llm_usage._is_tenant() THEN
     RETURN QUERY SELECT a.id FROM llm_usage.apps a;
   ELSE
-    RETURN NEXT -1;
+    RETURN QUERY SELECT pg_catalog.int8 '-1';
   END IF;
 END $$;
 

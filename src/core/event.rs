@@ -160,7 +160,8 @@ impl Ledger {
         for (key, value) in columns {
             let kind = self.kind(&key)?;
             if !value.is_null() {
-                checked.insert(key.clone(), check(&key, kind, value)?);
+                let value = check(&key, kind, value)?;
+                checked.insert(key, value);
             }
         }
         match self.required {
@@ -199,15 +200,17 @@ pub fn json_type(value: &Value) -> &'static str {
 
 fn check(key: &str, kind: Kind, value: Value) -> Result<Value, Error> {
     let checked = match kind {
-        Kind::Attrs => (value.is_object() && !has_nul(&value)).then(|| value.clone()),
+        Kind::Attrs if value.is_object() && !has_nul(&value) => return Ok(value),
+        Kind::Attrs => None,
         Kind::Cost => cost(&value),
         Kind::Count | Kind::Difference | Kind::Id | Kind::Requests => {
             value.as_i64().filter(|number| kind.accepts_number(*number, false)).map(Value::from)
         }
         Kind::Instant => value.as_str().and_then(parse_instant).and_then(format_instant).map(Value::String),
-        Kind::Currency | Kind::Quality | Kind::Text => {
-            value.as_str().filter(|text| kind.accepts_text(text.as_bytes())).map(Value::from)
-        }
+        Kind::Currency | Kind::Quality | Kind::Text => match &value {
+            Value::String(text) if kind.accepts_text(text.as_bytes()) => return Ok(value),
+            _ => None,
+        },
     };
     checked.ok_or_else(|| {
         let shown = match value {
@@ -277,9 +280,9 @@ mod tests {
         .expect("json");
         assert_eq!(
             written(element),
-            r#"{"model":"gpt-4.1","app_id":7,"cost":0.000000000000000000123,"occurred_at":"2025-06-01T23:59:59.999999Z","attrs":{"team":"x"}}"#
+            r#"{"app_id":7,"attrs":{"team":"x"},"cost":0.000000000000000000123,"model":"gpt-4.1","occurred_at":"2025-06-01T23:59:59.999999Z"}"#
         );
-        assert_eq!(written(json!({"model": "m", "cost": "1.50"})), r#"{"model":"m","cost":1.50}"#);
+        assert_eq!(written(json!({"model": "m", "cost": "1.50"})), r#"{"cost":1.50,"model":"m"}"#);
     }
 
     #[test]

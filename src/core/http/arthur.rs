@@ -31,5 +31,5 @@ pub fn token_usage_grouped(arguments: &Arguments, _now: i64) -> Result<Value, Re
     }
     // The report's own default.
     let group_by = Some(group_by).filter(|scopes| !scopes.is_empty());
-    unprocessable(&errors, json!({ "start_time": start_time, "end_time": end_time, "group_by": group_by }))
+    unprocessable(errors, json!({ "start_time": start_time, "end_time": end_time, "group_by": group_by }))
 }

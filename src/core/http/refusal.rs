@@ -1,7 +1,7 @@
 //! Error bodies, in each vendor's own shape.
 
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::arguments::canonical;
 
@@ -35,7 +35,29 @@ pub enum Failure {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Refusal {
     pub status: u16,
-    pub body: Value,
+    pub body: Body,
+}
+
+/// The documented bodies; their fields in the documented order.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Body {
+    Tyk { errors: [TykError; 1] },
+    Chipp { error: ChippError },
+    FastApi { detail: &'static str },
+    Unprocessable { detail: Vec<ValidationError> },
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TykError {
+    title: String,
+    detail: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ChippError {
+    code: String,
+    message: String,
 }
 
 impl Vendor {
@@ -50,22 +72,24 @@ impl Vendor {
         match self {
             Self::Tyk => tyk(status, title, message),
             Self::Chipp => chipp(status, code, message),
-            Self::Arthur | Self::Scale => Refusal { status, body: json!({ "detail": title }) },
+            Self::Arthur | Self::Scale => Refusal { status, body: Body::FastApi { detail: title } },
         }
     }
 }
 
 /// `api.ErrorResponse`.
 pub fn tyk(status: u16, title: &str, detail: &str) -> Refusal {
-    Refusal { status, body: json!({ "errors": [{ "title": title, "detail": detail }] }) }
+    let error = TykError { title: title.to_owned(), detail: detail.to_owned() };
+    Refusal { status, body: Body::Tyk { errors: [error] } }
 }
 
 pub fn chipp(status: u16, code: &str, message: &str) -> Refusal {
-    Refusal { status, body: json!({ "error": { "code": code, "message": message } }) }
+    let error = ChippError { code: code.to_owned(), message: message.to_owned() };
+    Refusal { status, body: Body::Chipp { error } }
 }
 
 /// `ValidationError`, one a bad value: where it stood, what is wrong with it, the kind of mistake, and the value.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ValidationError {
     loc: Vec<Value>,
     msg: String,
@@ -101,9 +125,9 @@ pub fn instant(value: Option<&str>, name: &str, errors: &mut Vec<ValidationError
 }
 
 /// `HTTPValidationError` where anything is wrong: all of it at once.
-pub fn unprocessable(errors: &[ValidationError], checked: Value) -> Result<Value, Refusal> {
+pub fn unprocessable(errors: Vec<ValidationError>, checked: Value) -> Result<Value, Refusal> {
     match errors.is_empty() {
         true => Ok(checked),
-        false => Err(Refusal { status: 422, body: json!({ "detail": errors }) }),
+        false => Err(Refusal { status: 422, body: Body::Unprocessable { detail: errors } }),
     }
 }

@@ -20,7 +20,7 @@ pub fn model_usage_statistics(arguments: &Arguments, now: i64) -> Result<Value, 
     }
     let checked =
         json!({ "model_name": model_name, "start_date": start_date, "end_date": end_date, "chunks": chunks });
-    unprocessable(&errors, checked)
+    unprocessable(errors, checked)
 }
 
 /// The vendor's clients write the word `null` for none.

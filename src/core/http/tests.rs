@@ -17,8 +17,9 @@ fn query(query: &str) -> Arguments {
     Arguments::of_uri(&format!("/?{query}"), "/")
 }
 
-fn detail(refusal: &Refusal) -> &str {
-    refusal.body["errors"][0]["detail"].as_str().unwrap_or_default()
+/// The body as it is sent.
+fn body(refusal: &Refusal) -> Value {
+    serde_json::to_value(&refusal.body).expect("JSON")
 }
 
 #[test]
@@ -59,23 +60,25 @@ fn tyk_names_the_first_bad_argument_in_the_documented_order() {
     ];
     for (text, expected) in refused {
         let refusal = token_usage_for_app(&query(text), 0).expect_err(text);
-        assert_eq!((refusal.status, detail(&refusal)), (400, expected), "{text}");
+        assert_eq!(
+            (refusal.status, &body(&refusal)["errors"][0]["detail"]),
+            (400, &json!(expected)),
+            "{text}"
+        );
     }
     for day in
         ["2025-6-1", "2025-02-30", "2025-06-01T00:00:00Z", " 2025-06-01", "2025-06-01 ", "20250601", "now"]
     {
         let text = format!("start_date={day}&end_date=2025-06-03&app_id=7");
         assert!(token_usage_for_app(&query(&text), 0).is_err(), "{day}");
-        assert_eq!(
-            detail(&budget_usage(&query(&format!("end_date={day}")), 0).unwrap_err()),
-            "Invalid end_date format"
-        );
+        let refusal = budget_usage(&query(&format!("end_date={day}")), 0).unwrap_err();
+        assert_eq!(body(&refusal)["errors"][0]["detail"], "Invalid end_date format");
     }
     for id in ["-1", "1.0", "1e3", "+7", "%207", "0x7", "9223372036854775808", "seven", "%00", "%FF"] {
         let text = format!("start_date=2025-06-01&end_date=2025-06-03&app_id={id}");
         let refusal = token_usage_for_app(&query(&text), 0).expect_err(id);
         let expected = json!({"errors": [{"title": "Bad Request", "detail": "Invalid app_id"}]});
-        assert_eq!((refusal.status, refusal.body), (400, expected), "{id}");
+        assert_eq!((refusal.status, body(&refusal)), (400, expected), "{id}");
     }
     assert_eq!(budget_usage(&query("start_date="), 0), Ok(json!({"start_date": null, "end_date": null})));
 }
@@ -89,7 +92,8 @@ fn arthur_names_all_that_is_wrong_in_the_shape_of_fastapi() {
     let given = query("start_time=soon&end_time=null&group_by=task&group_by=user");
     let refusal = token_usage_grouped(&given, 0).unwrap_err();
     assert_eq!(refusal.status, 422);
-    let found: Vec<(Value, Value, Value)> = refusal.body["detail"]
+    let sent = body(&refusal);
+    let found: Vec<(Value, Value, Value)> = sent["detail"]
         .as_array()
         .expect("an array")
         .iter()
@@ -119,12 +123,16 @@ fn chipp_takes_a_number_or_a_slug() {
     assert_eq!(app("-7"), Ok((Value::Null, json!("-7"))));
     for missing in ["9223372036854775808", "%00", "%FF", ""] {
         let refusal = app(missing).expect_err(missing);
-        assert_eq!((refusal.status, &refusal.body["error"]["code"]), (404, &json!("not_found")), "{missing}");
+        assert_eq!(
+            (refusal.status, &body(&refusal)["error"]["code"]),
+            (404, &json!("not_found")),
+            "{missing}"
+        );
     }
     for text in ["app_id=7&group_by=year", "app_id=7&started_before=1"] {
         let refusal = app_usage(&query(text), 0).expect_err(text);
         assert_eq!(
-            (refusal.status, &refusal.body["error"]["code"]),
+            (refusal.status, &body(&refusal)["error"]["code"]),
             (400, &json!("invalid_request")),
             "{text}"
         );
@@ -150,7 +158,8 @@ fn scale_takes_the_word_null_and_blames_the_argument() {
     ];
     for (text, loc, kind) in blamed {
         let refusal = model_usage_statistics(&query(text), now).expect_err(text);
-        let error = &refusal.body["detail"][0];
+        let sent = body(&refusal);
+        let error = &sent["detail"][0];
         assert_eq!(
             (refusal.status, &error["loc"], error["type"].as_str()),
             (422, &loc, Some(kind)),
@@ -161,16 +170,19 @@ fn scale_takes_the_word_null_and_blames_the_argument() {
 
 #[test]
 fn a_failure_has_the_vendors_own_body() {
-    let body = |name, failure| {
+    let answer = |name, failure| {
         let refusal = Endpoint::named(name).expect("an endpoint").failure(failure);
-        (refusal.status, refusal.body)
+        (refusal.status, body(&refusal))
     };
     let internal = json!({"errors": [{"title": "Internal Server Error", "detail": "Failed to get token usage for app"}]});
-    assert_eq!(body("token_usage_for_app", Failure::Internal), (500, internal));
+    assert_eq!(answer("token_usage_for_app", Failure::Internal), (500, internal));
     let unauthorized = json!({"error": {"code": "unauthorized", "message": "Missing or invalid API key"}});
-    assert_eq!(body("app_usage", Failure::Unauthorized), (401, unauthorized));
+    assert_eq!(answer("app_usage", Failure::Unauthorized), (401, unauthorized));
+    let refusal = Endpoint::named("app_usage").expect("an endpoint").failure(Failure::NotFound);
+    let sent = serde_json::to_string(&refusal).expect("JSON");
+    assert_eq!(sent, r#"{"status":404,"body":{"error":{"code":"not_found","message":"App not found"}}}"#);
     for name in ["token_usage_grouped", "model_usage_statistics"] {
-        assert_eq!(body(name, Failure::Forbidden), (403, json!({"detail": "Forbidden"})));
+        assert_eq!(answer(name, Failure::Forbidden), (403, json!({"detail": "Forbidden"})));
     }
 }
 
