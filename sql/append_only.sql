@@ -19,6 +19,22 @@ BEGIN
           END;
 END $$;
 
+-- What this session has drawn from a sequence last, nothing if it has not.
+CREATE FUNCTION llm_usage._last_drawn(sequence oid) RETURNS bigint
+  LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  RETURN currval(sequence);
+EXCEPTION WHEN object_not_in_prerequisite_state THEN
+  RETURN NULL;
+END $$;
+-- usage_events has a trigger that does this, and prices.
+CREATE TRIGGER check_id BEFORE INSERT ON llm_usage.sessions
+  FOR EACH ROW EXECUTE FUNCTION llm_usage._check_id('sessions');
+CREATE TRIGGER check_id BEFORE INSERT ON llm_usage.messages
+  FOR EACH ROW EXECUTE FUNCTION llm_usage._check_id('messages');
+
 CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE ON llm_usage.usage_events
   FOR EACH ROW EXECUTE FUNCTION llm_usage._refuse_change();
 CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE ON llm_usage.sessions

@@ -237,7 +237,7 @@ BEGIN
   IF llm_usage._has_row_security('llm_usage.budgets'::regclass) AND EXISTS (SELECT FROM llm_usage._tenant_roles())
      AND NOT EXISTS (SELECT FROM llm_usage.budgets b
                       WHERE b.id = decision.budget_id AND b.entity_type = 'App' AND llm_usage._may_record(b.entity_id)) THEN
-    RETURN (decision.verdict, decision.hold_id, NULL, NULL, NULL, NULL, NULL,
+    RETURN (decision.verdict, decision.hold_id, NULL::bigint, NULL::numeric, NULL::numeric, NULL::numeric, NULL::timestamptz,
             CASE decision.verdict WHEN 'denied' THEN 'No room is left.' ELSE 'There is room.' END);
   END IF;
   RETURN decision;

@@ -67,7 +67,7 @@ COMMENT ON COLUMN llm_usage.usage_events.currency IS 'ISO 4217 code of cost; def
 COMMENT ON COLUMN llm_usage.usage_events.model IS 'The model as the provider names it.';
 COMMENT ON COLUMN llm_usage.usage_events.vendor IS 'Who is paid, as in model_prices; NULL: the one that the model''s name means.';
 COMMENT ON COLUMN llm_usage.usage_events.cost IS 'What the request cost, in currency. NULL: no price is known, which is not the same as free.';
-COMMENT ON COLUMN llm_usage.usage_events.reported_cost IS 'What the provider itself said that the request cost, in currency; beside cost, and in no sum with it. NULL: nothing.';
+COMMENT ON COLUMN llm_usage.usage_events.reported_cost IS 'What the provider itself said that the request cost, in currency; beside cost, and in no sum with it. NULL: nothing, or something in another currency than the price''s.';
 COMMENT ON COLUMN llm_usage.usage_events.quality IS 'How good the figures are. NULL: reported by the provider; partial: a part of them, of an aborted stream; estimated: not the provider''s.';
 COMMENT ON COLUMN llm_usage.usage_events.service_tier IS 'The provider''s service tier, for its price: batch, flex, priority, …; NULL: standard.';
 COMMENT ON COLUMN llm_usage.usage_events.rule_type IS 'Not NULL: the request was an evaluation by a rule of this type.';

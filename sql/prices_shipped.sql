@@ -4,11 +4,11 @@
 -- To add a model, add a line; when a price changes, keep the old line and add one with the new day. A long-context
 -- price is a line of its own: it applies to the whole request once its input exceeds above_tokens.
 INSERT INTO llm_usage.model_prices (vendor, model, is_default, above_tokens, valid_from, currency, source,
-    input_per_token, cache_read_per_token, cache_write_per_token, cache_write_1h_per_token, output_per_token)
-SELECT v.vendor, v.model, true, v.above_tokens::bigint, v.valid_from::timestamp AT TIME ZONE 'UTC', 'USD', 'shipped',
+    input_per_token, cache_read_per_token, cache_write_per_token, cache_write_1h_per_token, output_per_token, prompt_audio_per_token)
+SELECT vendor, model, true, v.above_tokens::bigint, v.valid_from::timestamp AT TIME ZONE 'UTC', 'USD', 'shipped',
     trim_scale(v.input::numeric * 0.000001), trim_scale(v.cache_read::numeric * 0.000001),
     trim_scale(v.cache_write::numeric * 0.000001), trim_scale(v.cache_write_1h::numeric * 0.000001),
-    trim_scale(v.output::numeric * 0.000001)
+    trim_scale(v.output::numeric * 0.000001), trim_scale(a.prompt_audio::numeric * 0.000001)
 FROM (VALUES
     -- vendor, model, valid_from, above_tokens, input, cache_read, cache_write, cache_write_1h, output
     ('openai',    'gpt-3.5-turbo',              '2024-03-07',      0,    0.50,   NULL,   NULL,   NULL,  1.50),
@@ -139,4 +139,12 @@ FROM (VALUES
     ('cohere',    'command-r7b-12-2024',        '2024-12-13',      0,  0.0375,   NULL,   NULL,   NULL,  0.15),
     ('cohere',    'command-a-03-2025',          '2025-03-13',      0,    2.50,   NULL,   NULL,   NULL, 10.00),
     ('cohere',    'embed-v4.0',                 '2025-04-15',      0,    0.12,   NULL,   NULL,   NULL,  0.00)
-) AS v (vendor, model, valid_from, above_tokens, input, cache_read, cache_write, cache_write_1h, output);
+) AS v (vendor, model, valid_from, above_tokens, input, cache_read, cache_write, cache_write_1h, output)
+-- Where audio costs more than other input.
+LEFT JOIN (VALUES
+    ('gemini',    'gemini-2.0-flash',           0.70),
+    ('gemini',    'gemini-2.5-flash',           1.00),
+    ('gemini',    'gemini-2.5-flash-lite',      0.30),
+    ('gemini',    'gemini-3-flash-preview',     1.00),
+    ('gemini',    'gemini-3.1-flash-lite',      0.50)
+) AS a (vendor, model, prompt_audio) USING (vendor, model);

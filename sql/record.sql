@@ -166,11 +166,12 @@ BEGIN
                'cache_write_tokens', cache_write_tokens, 'completion_tokens', completion_tokens,
                'reasoning_tokens', reasoning_tokens, 'inference_tokens', inference_tokens,
                'cost', cost, 'currency', currency, 'occurred_at', occurred_at AT TIME ZONE 'UTC',
-               'task_id', task_id, 'rule_type', rule_type, 'request_id', request_id, 'attrs', attrs,
+               'task_id', task_id, 'rule_type', rule_type, 'request_id', request_id,
                'service_tier', service_tier, 'cache_write_1h_tokens', cache_write_1h_tokens,
                'prompt_audio_tokens', prompt_audio_tokens, 'completion_audio_tokens', completion_audio_tokens,
                'reported_cost', reported_cost, 'quality', quality, 'unaccounted_tokens', unaccounted_tokens,
-               'source', source)::text)::jsonb)) r;
+               'source', source)::text)::jsonb
+             || CASE WHEN attrs IS NULL THEN '{}' ELSE jsonb_build_object('attrs', attrs) END)) r;
       RETURN result;
     END IF;
   END IF;

@@ -39,7 +39,8 @@ COMMENT ON COLUMN llm_usage.repricings.new_currency IS 'ISO 4217 code.';
 COMMENT ON COLUMN llm_usage.repricings.prices IS 'The rows of model_prices for the model as they were then.';
 
 -- What stands of each event in a range whose cost was computed, or for which no price was known, and what it costs now. Parts of
--- one event that corrections have left on different lines of a report stand for themselves.
+-- one event that corrections have left on different lines of a report, or that were written by hand without all of its columns,
+-- stand for themselves: they may be no request, or less.
 CREATE FUNCTION llm_usage._repriced(
     from_time timestamptz, to_time timestamptz, for_model text, for_vendor text, for_app bigint,
     OUT event llm_usage.usage_events, OUT new_cost numeric, OUT new_currency text)
@@ -61,7 +62,9 @@ CREATE FUNCTION llm_usage._repriced(
                AND (for_app IS NULL OR e.app_id = for_app)
              GROUP BY coalesce(e.corrects, e.id), e.occurred_at, e.app_id, e.llm_id, e.user_id, e.priced, e.currency, e.model,
                       e.vendor, e.service_tier, e.quality, e.rule_type, e.task_id, e.request_id, e.attrs
-            HAVING sum(llm_usage._requests(e.requests, e.corrects)) = 1) s
+            HAVING sum(llm_usage._requests(e.requests, e.corrects)) IN (-1, 1)
+                OR sum(llm_usage._requests(e.requests, e.corrects)) = 0
+                   AND (sum(e.prompt_tokens), sum(e.cache_read_tokens), sum(e.cache_write_tokens), sum(e.completion_tokens)) <> (0, 0, 0, 0)) s
      CROSS JOIN LATERAL llm_usage._price(
              (s.event).model, (s.event).vendor, (s.event).service_tier, (s.event).occurred_at, (s.event).prompt_tokens,
              (s.event).cache_read_tokens, (s.event).cache_write_tokens, (s.event).completion_tokens,
@@ -88,10 +91,10 @@ CREATE FUNCTION llm_usage._append_repriced(
       SELECT e.occurred_at, e.app_id, e.llm_id, e.user_id, e.corrects, s.sign * e.prompt_tokens, s.sign * e.cache_read_tokens,
              s.sign * e.cache_write_tokens, s.sign * e.completion_tokens, s.sign * e.reasoning_tokens,
              s.sign * e.inference_tokens, s.sign * e.cache_write_1h_tokens, s.sign * e.prompt_audio_tokens,
-             s.sign * e.completion_audio_tokens, s.sign * e.unaccounted_tokens, s.sign,
+             s.sign * e.completion_audio_tokens, s.sign * e.unaccounted_tokens, s.sign * e.requests,
              CASE s.sign WHEN -1 THEN e.priced ELSE true END, CASE s.sign WHEN 1 THEN r.new_currency ELSE e.currency END,
              e.model, e.vendor, CASE s.sign WHEN -1 THEN -e.cost WHEN 0 THEN r.new_cost - e.cost ELSE r.new_cost END,
-             s.sign * e.reported_cost, e.service_tier, e.quality, e.rule_type, e.task_id, e.request_id, e.attrs
+             CASE WHEN s.sign < 1 OR e.currency = r.new_currency THEN s.sign * e.reported_cost END, e.service_tier, e.quality, e.rule_type, e.task_id, e.request_id, e.attrs
         FROM repriced r
        CROSS JOIN LATERAL (SELECT (r.event).*) e
        CROSS JOIN (VALUES (-1), (0), (1)) s (sign)
@@ -106,8 +109,8 @@ CREATE FUNCTION llm_usage._append_repriced(
            g.unpriced_events, reason, g.vendor, g.model, g.old_cost, g.old_currency, g.new_cost, g.new_currency,
            (SELECT coalesce(jsonb_agg(jsonb_strip_nulls(to_jsonb(p)) ORDER BY p.vendor, p.service_tier, p.above_tokens, p.source, p.valid_from), '[]')
               FROM llm_usage.model_prices p WHERE p.model IN (g.model, substr(g.model, strpos(g.model, '/') + 1)))
-      FROM (SELECT (r.event).vendor, (r.event).model, count(*) AS events,
-                   count(*) FILTER (WHERE (r.event).cost IS NULL) AS unpriced_events,
+      FROM (SELECT (r.event).vendor, (r.event).model, sum((r.event).requests) AS events,
+                   coalesce(sum((r.event).requests) FILTER (WHERE (r.event).cost IS NULL), 0) AS unpriced_events,
                    coalesce(sum((r.event).cost), 0) AS old_cost,
                    CASE WHEN (r.event).cost IS NULL THEN r.new_currency ELSE (r.event).currency END AS old_currency,
                    sum(r.new_cost) AS new_cost, r.new_currency
@@ -132,7 +135,8 @@ BEGIN
   IF coalesce(dry_run, true) THEN
     RETURN QUERY
       SELECT g.*, CASE WHEN g.old_currency = g.new_currency THEN trim_scale(g.new_cost - g.old_cost) END
-        FROM (SELECT (r.event).vendor, (r.event).model, count(*), count(*) FILTER (WHERE (r.event).cost IS NULL),
+        FROM (SELECT (r.event).vendor, (r.event).model, sum((r.event).requests),
+                     coalesce(sum((r.event).requests) FILTER (WHERE (r.event).cost IS NULL), 0),
                      trim_scale(coalesce(sum((r.event).cost), 0)),
                      CASE WHEN (r.event).cost IS NULL THEN r.new_currency ELSE (r.event).currency END,
                      trim_scale(sum(r.new_cost)), r.new_currency

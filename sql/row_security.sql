@@ -81,7 +81,7 @@ BEGIN
   FOR policy IN SELECT p.polname AS name FROM pg_policy p WHERE p.polrelid = relation AND p.polname LIKE 'llm\_usage\_%' LOOP
     EXECUTE format('DROP POLICY %I ON %s', policy.name, relation);
   END LOOP;
-  IF NOT EXISTS (SELECT FROM llm_usage._tenants) THEN
+  IF NOT EXISTS (SELECT FROM llm_usage._tenants t JOIN pg_roles r ON r.oid = t.role) THEN
     EXECUTE format('ALTER TABLE %s DISABLE ROW LEVEL SECURITY', relation);
     RETURN;
   END IF;
@@ -89,13 +89,14 @@ BEGIN
   EXECUTE format('CREATE POLICY llm_usage_everybody ON %s USING (true)', relation);
   IF ledger IN ('apps', 'users') THEN
     -- Roles that are always one tenant's have its number in a policy of their own.
-    FOR policy IN SELECT t.role, t.tenant, row_number() OVER (ORDER BY t.role) AS number FROM llm_usage._tenants t WHERE t.tenant IS NOT NULL LOOP
+    FOR policy IN SELECT r.rolname AS role, t.tenant, row_number() OVER (ORDER BY r.rolname) AS number
+                    FROM llm_usage._tenants t JOIN pg_roles r ON r.oid = t.role WHERE t.tenant IS NOT NULL LOOP
       EXECUTE format('CREATE POLICY %I ON %s AS RESTRICTIVE TO %I USING (%s)', 'llm_usage_tenant_' || policy.number, relation,
                      policy.role, format(condition, policy.tenant));
     END LOOP;
-    roles := (SELECT string_agg(quote_ident(t.role), ', ') FROM llm_usage._tenants t WHERE t.tenant IS NULL);
+    roles := (SELECT string_agg(quote_ident(r.rolname), ', ') FROM llm_usage._tenants t JOIN pg_roles r ON r.oid = t.role WHERE t.tenant IS NULL);
   ELSE
-    roles := (SELECT string_agg(quote_ident(t.role), ', ') FROM llm_usage._tenants t);
+    roles := (SELECT string_agg(quote_ident(r.rolname), ', ') FROM llm_usage._tenants t JOIN pg_roles r ON r.oid = t.role);
   END IF;
   IF roles IS NULL THEN
     RETURN;
@@ -173,7 +174,7 @@ BEGIN
             DETAIL = 'A tenant is the users.id of the owner of apps.',
             HINT = 'Give a number, or leave it out: then llm_usage.tenant says who the tenant is.';
   END IF;
-  INSERT INTO llm_usage._tenants AS t (role, tenant) VALUES (role, number)
+  INSERT INTO llm_usage._tenants AS t (role, tenant) VALUES (quote_ident(role)::regrole, number)
   ON CONFLICT ON CONSTRAINT _tenants_pkey DO UPDATE SET tenant = excluded.tenant;
   PERFORM llm_usage._set_all_policies(false);
 END $$;
@@ -187,7 +188,7 @@ AS $$
 #variable_conflict use_variable
 BEGIN
   PERFORM llm_usage._checked_access(role, 'reader');
-  DELETE FROM llm_usage._tenants t WHERE t.role = role;
+  DELETE FROM llm_usage._tenants t WHERE t.role = quote_ident(role)::regrole OR NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = t.role);
   PERFORM llm_usage._set_all_policies(false);
 END $$;
 COMMENT ON FUNCTION llm_usage.disable_row_security(name) IS

@@ -1,6 +1,7 @@
--- The roles whose sessions are tenants'; always the same tenant's, where one is named. Policies are made from it.
+-- The roles whose sessions are tenants', whatever they are called by now; always the same tenant's, where one is named. Policies are
+-- made from it, for those that are still there.
 CREATE TABLE llm_usage._tenants (
-  role   name PRIMARY KEY,
+  role   regrole PRIMARY KEY,
   tenant bigint
 );
 ALTER TABLE llm_usage._tenants ENABLE ROW LEVEL SECURITY;
@@ -22,7 +23,7 @@ CREATE FUNCTION llm_usage._tenant_roles() RETURNS SETOF llm_usage._tenants
     SELECT t.*
       FROM (SELECT llm_usage._caller() AS name) s
       JOIN pg_catalog.pg_roles r ON r.rolname = s.name AND NOT r.rolsuper AND NOT r.rolbypassrls
-      JOIN llm_usage._tenants t ON pg_has_role(r.oid, to_regrole(quote_ident(t.role)), 'USAGE');
+      JOIN llm_usage._tenants t ON pg_has_role(r.oid, t.role, 'USAGE');
   END;
 
 -- Whether totals over all apps are hidden from who asks, as the list of rollups is, too, then: it always has rows.

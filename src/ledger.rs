@@ -1,7 +1,5 @@
 //! What the ledger does with every event that is written, by a function, INSERT or COPY: check it, and price it.
 
-use std::cell::{Cell, RefCell};
-
 use bigdecimal::BigDecimal;
 use llm_usage_core::Error;
 use llm_usage_core::calendar::format_instant;
@@ -13,27 +11,20 @@ use pgrx::prelude::*;
 use pgrx::trigger_support::PgTriggerError;
 
 use crate::error;
+use crate::given_id::Ledger;
 use crate::pg;
 use crate::pg::row::NewRow;
-use crate::{prices, query};
+use crate::prices;
 
 const COST: usize = event_column("cost");
 const CURRENCY: usize = event_column("currency");
 const MODEL: usize = event_column("model");
+const REPORTED_COST: usize = event_column("reported_cost");
 // Columns that no writer gives stand behind the others.
 const CORRECTS: usize = EVENT_COLUMNS.len();
 const PRICED: usize = EVENT_COLUMNS.len() + 1;
 const ID: usize = EVENT_COLUMNS.len() + 2;
 const REQUESTS: usize = EVENT_COLUMNS.len() + 3;
-
-/// How far apart two ids may lie that a session draws one after the other, for the second to be taken for drawn unasked.
-const NEAR: i64 = 1024;
-
-thread_local! {
-    static LAST_ID: Cell<i64> = const { Cell::new(i64::MIN) };
-    /// Drawn by this session for the rows that it writes next, ascending.
-    static DRAWN: RefCell<Vec<i64>> = const { RefCell::new(Vec::new()) };
-}
 
 /// The names of the columns that the trigger looks at; their places here are the constants above.
 fn names() -> impl Iterator<Item = &'static str> {
@@ -59,7 +50,7 @@ fn check_and_price<'a>(
     trigger: &'a PgTrigger<'a>,
 ) -> Result<Option<PgHeapTuple<'a, AllocatedByPostgres>>, ErrorReport> {
     let row = NewRow::of(trigger, names)?;
-    check_id(row.number(ID))?;
+    Ledger::UsageEvents.check_id(row.number(ID))?;
     check(&row).map_err(|error| error::violation(&error))?;
     // A restored event that found no price when it was recorded finds none now.
     if !row.is_null(COST) || !row.is_null(PRICED) {
@@ -70,31 +61,17 @@ fn check_and_price<'a>(
     let priced_row = match cost {
         None => row.with(trigger, [priced])?,
         Some((cost, currency)) => {
+            let is_moved = row.text(CURRENCY) != Some(&currency);
             let cost = (COST, pg::numeric(&cost)?.into_datum());
-            row.with(trigger, [priced, cost, (CURRENCY, currency.into_datum())])?
+            let currency = (CURRENCY, currency.into_datum());
+            match is_moved && !row.is_null(REPORTED_COST) {
+                false => row.with(trigger, [priced, cost, currency])?,
+                // What was reported is in the other currency.
+                true => row.with(trigger, [priced, cost, currency, (REPORTED_COST, None)])?,
+            }
         }
     };
     Ok(Some(priced_row))
-}
-
-/// Refuses an id that was not drawn for the row and is not ahead of those that are: the fold may have passed it. A restored
-/// row brings its id before the sequence is set, or beside that.
-fn check_id(id: i64) -> Result<(), ErrorReport> {
-    let gap = id.checked_sub(LAST_ID.replace(id));
-    let is_near = gap.is_some_and(|gap| (1..=NEAR).contains(&gap));
-    let is_drawn = || DRAWN.with_borrow(|drawn| drawn.binary_search(&id).is_ok());
-    if is_near || is_drawn() || pg::last_drawn() == Some(id) {
-        return Ok(());
-    }
-    let query = include_str!("given_id.sql");
-    let allowed = pg::with_rights(|| query::select_latest(query, &[id.into()], |row| row.get(1)))?;
-    match allowed[..] {
-        [Some(true)] => Ok(()),
-        _ => {
-            LAST_ID.set(i64::MIN);
-            Err(error::violation(&Error::GivenId { id }))
-        }
-    }
 }
 
 fn check(row: &NewRow) -> Result<(), Error> {
@@ -152,15 +129,6 @@ fn cost(row: &NewRow) -> Result<Option<(BigDecimal, String)>, ErrorReport> {
         completion_audio_tokens: row.number(const { event_column("completion_audio_tokens") }),
     };
     prices::cost(model, request)
-}
-
-/// Draws ids for rows of `usage_events` that are written by the next statement: a request key names its event before that
-/// is there.
-#[pg_extern(schema = "llm_usage", volatile, parallel_unsafe, requires = ["schema"])]
-fn _draw_ids(ledger: pg_sys::Oid, sequence: pg_sys::Oid, how_many: i32) -> Vec<i64> {
-    let ids = pg::draw_ids(ledger, sequence, how_many);
-    DRAWN.set(ids.clone());
-    ids
 }
 
 /// Whether a table has policies that are heeded; whoever asks, also where they bind nobody.

@@ -8,6 +8,7 @@ mod bitmap;
 mod budget;
 mod calendar;
 mod error;
+mod given_id;
 mod http;
 mod ingest;
 mod ledger;
@@ -63,7 +64,11 @@ extension_sql_file!(
     name = "pricing",
     requires = ["ledger", ledger::llm_usage::_check_and_price, prices::llm_usage::_announce_change]
 );
-extension_sql_file!("../sql/append_only.sql", name = "append_only", requires = ["pricing"]);
+extension_sql_file!(
+    "../sql/append_only.sql",
+    name = "append_only",
+    requires = ["pricing", given_id::llm_usage::_check_id]
+);
 extension_sql_file!("../sql/maintain.sql", name = "maintain", requires = ["append_only"]);
 extension_sql_file!(
     "../sql/progress.sql",
@@ -121,7 +126,7 @@ extension_sql_file!(
     name = "record",
     requires = [
         "idempotency",
-        ledger::_draw_ids,
+        given_id::_draw_ids,
         ingest::_checked_charge,
         ingest::_checked_row,
         ingest::_checked_batch

@@ -2,6 +2,7 @@
 //! `unsafe` of the extension.
 
 use std::cell::Cell;
+use std::ffi::CStr;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use bigdecimal::BigDecimal;
@@ -88,7 +89,14 @@ pub fn date(days: i64) -> Date {
 
 /// An exact decimal as `numeric`.
 pub fn numeric(decimal: &BigDecimal) -> Result<AnyNumeric, ErrorReport> {
-    AnyNumeric::try_from(decimal.to_plain_string().as_str()).map_err(failed)
+    AnyNumeric::try_from(decimal.to_plain_string().as_str()).map_err(|_| {
+        let code = PgSqlErrorCode::ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE;
+        ErrorReport::new(code, "the cost is too large for a numeric", "llm_usage")
+            .set_detail("It is computed from the token counts and a row of model_prices.")
+            .set_hint(
+                "Look for a price that cannot be: SELECT * FROM llm_usage.model_prices WHERE source = 'own'.",
+            )
+    })
 }
 
 /// The elements of an argument, in microseconds since 2000 as [`TimestampWithTimeZone::into_inner`] gives them; not copied.
@@ -260,7 +268,7 @@ pub fn generation() -> u64 {
 }
 
 /// As [`generation`], but of what this session has heard of by now: an open table does not change.
-fn known_generation() -> u64 {
+pub fn known_generation() -> u64 {
     if GENERATION.get() == 0 {
         GENERATION.set(1);
         // SAFETY: registered once for the life of the process.
@@ -294,15 +302,24 @@ pub fn draw_ids(ledger: pg_sys::Oid, sequence: pg_sys::Oid, count: i32) -> Vec<i
     })
 }
 
-/// The number that this session has drawn last from any sequence.
-pub fn last_drawn() -> Option<i64> {
-    with_rights(|| {
-        // SAFETY: the function takes no argument.
-        PgTryBuilder::new(|| unsafe { pgrx::direct_function_call::<i64>(pg_sys::lastval, &[]) })
-            // None was drawn yet.
-            .catch_when(PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, |_| None)
-            .execute()
-    })
+/// The number that this session has drawn last from a sequence, of which it has drawn one.
+pub fn last_drawn(sequence: pg_sys::Oid) -> Option<i64> {
+    // SAFETY: the argument is what the function takes.
+    with_rights(|| unsafe { pgrx::direct_function_call(pg_sys::currval_oid, &[sequence.into_datum()]) })
+}
+
+/// A table or a sequence of the extension.
+pub fn relation(name: &CStr) -> pg_sys::Oid {
+    // SAFETY: looks a name up.
+    unsafe {
+        pg_sys::get_relname_relid(name.as_ptr(), pg_sys::get_namespace_oid(c"llm_usage".as_ptr(), false))
+    }
+}
+
+/// When the transaction began, in microseconds since 2000.
+pub fn transaction_start() -> i64 {
+    // SAFETY: reads a variable of this process.
+    unsafe { pg_sys::GetCurrentTransactionStartTimestamp() }
 }
 
 /// Whether row security is enabled for a table.

@@ -7,8 +7,12 @@ COMMENT ON TABLE llm_usage.reported_attrs IS
 COMMENT ON COLUMN llm_usage.reported_attrs.key IS 'A key of usage_events.attrs, such as team.';
 SELECT pg_catalog.pg_extension_config_dump('llm_usage.reported_attrs', '');
 
--- The keys that the rollup holds, of every event that is folded. No trigger fills it: a restore would set off any.
-CREATE TABLE llm_usage._rolled_up_attrs (key text COLLATE "C" PRIMARY KEY);
+-- The keys that the rollup holds, of every event that is folded, but for months that were dropped before, to lost_up_to. No trigger
+-- fills it: a restore would set off any.
+CREATE TABLE llm_usage._rolled_up_attrs (
+  key        text COLLATE "C" PRIMARY KEY,
+  lost_up_to date
+);
 SELECT pg_catalog.pg_extension_config_dump('llm_usage._rolled_up_attrs', '');
 
 -- An attribute as it is counted: a string without its quotes, anything else as its JSON. Longer ones fit no index.
@@ -114,7 +118,8 @@ BEGIN
   gone_keys := ARRAY(SELECT k.key FROM llm_usage._rolled_up_attrs k EXCEPT SELECT r.key FROM llm_usage.reported_attrs r);
   IF new_keys <> '{}' THEN
     PERFORM llm_usage._add_by_attr(new_keys, 0, llm_usage._folded_up_to('usage_events'), '-infinity', 'infinity');
-    INSERT INTO llm_usage._rolled_up_attrs SELECT unnest(new_keys);
+    INSERT INTO llm_usage._rolled_up_attrs
+    SELECT n, (SELECT max(d.month) FROM llm_usage._dropped_months d) FROM unnest(new_keys) n;
   END IF;
   IF gone_keys <> '{}' THEN
     DELETE FROM llm_usage._by_attr_hour h WHERE h.key = ANY (gone_keys);
@@ -175,6 +180,25 @@ CREATE FUNCTION llm_usage._by_attr(for_key text, from_time timestamptz, to_time 
        AND llm_usage._attr(e.attrs, for_key) IS NOT NULL;
   END;
 
+-- Whether all whole hours of a range can be told of a key: true, or an error.
+CREATE FUNCTION llm_usage._has_attr(for_key text, from_time timestamptz, to_time timestamptz) RETURNS boolean
+  LANGUAGE plpgsql STABLE PARALLEL SAFE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  kept  record;
+  until timestamptz := to_time;
+BEGIN
+  SELECT k.key, k.lost_up_to INTO kept FROM llm_usage._rolled_up_attrs k WHERE k.key = for_key;
+  IF kept.key IS NOT NULL THEN
+    until := least(to_time, llm_usage._first_instant((kept.lost_up_to + interval '1 month')::date));
+    IF kept.lost_up_to IS NULL OR from_time >= until THEN
+      RETURN true;
+    END IF;
+  END IF;
+  RETURN llm_usage._has_hours(from_time, until);
+END $$;
+
 CREATE FUNCTION llm_usage.attr_activity(
     for_key text, from_time timestamptz DEFAULT NULL, to_time timestamptz DEFAULT NULL)
   RETURNS TABLE (day date, value text, currency text, requests bigint, unpriced_requests bigint,
@@ -185,7 +209,8 @@ CREATE FUNCTION llm_usage.attr_activity(
            sum(a.unpriced_requests)::bigint, sum(a.input_tokens), sum(a.completion_tokens),
            sum(a.input_tokens + a.completion_tokens), sum(a.cost)
       FROM llm_usage._by_attr(for_key, from_time, to_time) a
+     WHERE from_time >= to_time OR llm_usage._has_attr(for_key, from_time, to_time)
      GROUP BY 1, 2, 3;
   END;
 COMMENT ON FUNCTION llm_usage.attr_activity(text, timestamptz, timestamptz) IS
-  'What was used in [from_time, to_time) by the values of one key of attrs, such as team: a row for each UTC day, value (as text, at most 500 bytes; events without one are left out) and currency; NULL: no bound. Fast for the keys in reported_attrs once they are folded, else read from the ledger. input_tokens holds the cached kinds, total_tokens = input_tokens + completion_tokens, cost is in currency and leaves unpriced_requests out.';
+  'What was used in [from_time, to_time) by the values of one key of attrs, such as team: a row for each UTC day, value (as text, at most 500 bytes; events without one are left out) and currency; NULL: no bound. Fast for the keys in reported_attrs once they are folded, else read from the ledger. Errors: 55000 where it would need a month that was dropped before the key was folded. input_tokens holds the cached kinds, total_tokens = input_tokens + completion_tokens, cost is in currency and leaves unpriced_requests out.';

@@ -105,8 +105,10 @@ CREATE FUNCTION llm_usage._entity_tail_days()
   LANGUAGE sql STABLE PARALLEL SAFE
   BEGIN ATOMIC
     SELECT e.bucket, CASE WHEN e.app_id IS NULL THEN 'LLM' ELSE 'App' END, coalesce(e.app_id, e.llm_id), e.currency,
-           sum(e.unpriced_requests), llm_usage._sum(e.input_tokens + e.completion_tokens), sum(e.cost)
-      FROM (SELECT llm_usage._day(t.occurred_at) AS bucket, t.* FROM llm_usage._tail_events t) e
+           sum(e.unpriced_requests), llm_usage._sum(e.total_tokens), llm_usage._sum(e.cost)
+      FROM (SELECT llm_usage._day(t.occurred_at) AS bucket, t.app_id, t.llm_id, t.currency, t.unpriced_requests,
+                   t.input_tokens + t.completion_tokens AS total_tokens, t.cost
+              FROM llm_usage._tail_events t) e
      GROUP BY GROUPING SETS ((e.bucket, e.currency, e.app_id), (e.bucket, e.currency, e.llm_id));
   END;
 CREATE FUNCTION llm_usage._entity_tail(folded_up_to bigint)

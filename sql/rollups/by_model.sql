@@ -1,5 +1,6 @@
 -- Sums by model, of 5 minutes, hours and days. A model is asked about between any instants, and the ledger has no index for
--- it: points holds every event of the 5 minutes in a few bytes, so that a bound which cuts them needs no ledger.
+-- it: points holds every event of the 5 minutes in a few bytes, so that a bound which cuts them needs no ledger. Who writes much
+-- has several rows of the same 5 minutes, to be summed: each fold writes the last one anew.
 CREATE TABLE llm_usage._by_model_5min (
   bucket            timestamptz NOT NULL,
   requests          bigint NOT NULL,
@@ -7,9 +8,10 @@ CREATE TABLE llm_usage._by_model_5min (
   input_tokens      bigint NOT NULL,
   completion_tokens bigint NOT NULL,
   line              integer NOT NULL,
+  chunk             integer NOT NULL,
   cost              numeric NOT NULL,
   points            bytea NOT NULL,
-  PRIMARY KEY (line, bucket)
+  PRIMARY KEY (line, bucket, chunk)
 ) WITH (fillfactor = 90);
 ALTER TABLE llm_usage._by_model_5min ALTER COLUMN points SET STORAGE EXTERNAL;
 CREATE TABLE llm_usage._by_model_hour (
@@ -35,7 +37,7 @@ CREATE FUNCTION llm_usage._by_model_batch(after_id bigint, up_to_id bigint, from
   RETURNS SETOF llm_usage._by_model_5min
   LANGUAGE sql STABLE
   BEGIN ATOMIC
-    SELECT b.bucket, b.requests, b.unpriced_requests, b.input_tokens, b.completion_tokens, l.number, b.cost, b.points
+    SELECT b.bucket, b.requests, b.unpriced_requests, b.input_tokens, b.completion_tokens, l.number, 0, b.cost, b.points
       FROM (SELECT e.bucket, e.llm_id, e.model, e.vendor, e.currency,
                    sum(e.requests) AS requests,
                    coalesce(sum(e.requests) FILTER (WHERE e.cost IS NULL), 0) AS unpriced_requests,
@@ -54,6 +56,14 @@ CREATE FUNCTION llm_usage._by_model_batch(after_id bigint, up_to_id bigint, from
       LEFT JOIN llm_usage._lines l ON l.model = b.model AND l.vendor IS NOT DISTINCT FROM b.vendor
                                   AND l.llm_id = b.llm_id AND l.currency = b.currency;
   END;
+
+-- The chunk that the next points go to: a new one where the last is long.
+CREATE FUNCTION llm_usage._open_chunk(of_line integer, of_bucket timestamptz) RETURNS integer
+  LANGUAGE sql STABLE
+  RETURN coalesce((SELECT CASE WHEN octet_length(k.points) < 16384 THEN k.chunk ELSE k.chunk + 1 END
+                     FROM llm_usage._by_model_5min k
+                    WHERE k.line = of_line AND k.bucket = of_bucket
+                    ORDER BY k.chunk DESC LIMIT 1), 0);
 
 CREATE FUNCTION llm_usage._fold_by_model(
     after_id bigint, up_to_id bigint, from_time timestamptz, to_time timestamptz, new_from timestamptz)
@@ -75,8 +85,12 @@ BEGIN
     SELECT * FROM batch WHERE bucket >= new_from ORDER BY line, bucket
   ), minutes AS (
     INSERT INTO llm_usage._by_model_5min AS kept
-    SELECT * FROM batch WHERE bucket < new_from ORDER BY line, bucket
-    ON CONFLICT (line, bucket) DO UPDATE SET
+    SELECT b.bucket, b.requests, b.unpriced_requests, b.input_tokens, b.completion_tokens, b.line,
+           llm_usage._open_chunk(b.line, b.bucket), b.cost, b.points
+      FROM batch b
+     WHERE b.bucket < new_from
+     ORDER BY b.line, b.bucket
+    ON CONFLICT (line, bucket, chunk) DO UPDATE SET
       requests = kept.requests + excluded.requests,
       unpriced_requests = kept.unpriced_requests + excluded.unpriced_requests,
       input_tokens = kept.input_tokens + excluded.input_tokens,
@@ -107,14 +121,23 @@ BEGIN
     cost = kept.cost + excluded.cost;
 END $$;
 
--- Points stand in the order of their folds: they are the same if they are the same when sorted.
+-- Points stand in the order of their folds, in as many chunks as those made: they are the same if they are the same when sorted.
 CREATE FUNCTION llm_usage._by_model_5min_expected() RETURNS SETOF llm_usage._by_model_5min
   LANGUAGE sql STABLE
   BEGIN ATOMIC
-    SELECT b.bucket, b.requests, b.unpriced_requests, b.input_tokens, b.completion_tokens, b.line, b.cost,
-           CASE WHEN llm_usage._points_sorted(b.points) = llm_usage._points_sorted(k.points) THEN k.points ELSE b.points END
+    SELECT r.*
       FROM llm_usage._by_model_batch(0, llm_usage._folded_up_to('usage_events'), '-infinity', 'infinity') b
-      LEFT JOIN llm_usage._by_model_5min k ON k.line = b.line AND k.bucket = b.bucket;
+     CROSS JOIN LATERAL (
+        SELECT (sum(k.requests), sum(k.unpriced_requests), sum(k.input_tokens), sum(k.completion_tokens), sum(k.cost))
+                 IS NOT DISTINCT FROM (b.requests::numeric, b.unpriced_requests::numeric, b.input_tokens::numeric,
+                                       b.completion_tokens::numeric, b.cost)
+               AND llm_usage._points_sorted(string_agg(k.points, '')) = llm_usage._points_sorted(b.points) AS is_same
+          FROM llm_usage._by_model_5min k
+         WHERE k.line = b.line AND k.bucket = b.bucket) s
+     CROSS JOIN LATERAL (
+        SELECT k.* FROM llm_usage._by_model_5min k WHERE s.is_same AND k.line = b.line AND k.bucket = b.bucket
+        UNION ALL
+        SELECT b.* WHERE s.is_same IS NOT TRUE) r;
   END;
 CREATE FUNCTION llm_usage._by_model_hour_expected() RETURNS SETOF llm_usage._by_model_hour
   LANGUAGE sql STABLE

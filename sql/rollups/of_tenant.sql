@@ -36,7 +36,7 @@ BEGIN
   IF dropped IS NOT NULL THEN
     RAISE EXCEPTION 'the events of % were dropped', to_char(dropped::timestamp, 'YYYY-MM')
       USING ERRCODE = 'object_not_in_prerequisite_state',
-            DETAIL = 'By user or task a tenant is answered from its events.',
+            DETAIL = 'What is asked is in no rollup that may be read: by user, task and attribute a tenant is answered from its events.',
             HINT = format('Ask from %s on.', to_char(dropped + interval '1 month', 'YYYY-MM-DD'));
   END IF;
   RETURN true;

@@ -253,7 +253,10 @@ fn expected(kind: Kind) -> &'static str {
 /// A string of digits is taken as well: exact clients do not trust JSON numbers with money.
 fn cost(value: &Value) -> Option<Value> {
     let amount = match value {
-        Value::Number(number) => money::cost(&number.to_string()),
+        Value::Number(number) => {
+            let text = number.to_string();
+            money::cost(&text).or_else(|| money::cost(&money::plain(&text)?))
+        }
         Value::String(text) => money::cost(text),
         _ => None,
     };
@@ -283,6 +286,8 @@ mod tests {
             r#"{"app_id":7,"attrs":{"team":"x"},"cost":0.000000000000000000123,"model":"gpt-4.1","occurred_at":"2025-06-01T23:59:59.999999Z"}"#
         );
         assert_eq!(written(json!({"model": "m", "cost": "1.50"})), r#"{"cost":1.50,"model":"m"}"#);
+        let exponent: Value = serde_json::from_str(r#"{"model": "m", "cost": 1e-05}"#).expect("json");
+        assert_eq!(written(exponent), r#"{"cost":0.00001,"model":"m"}"#);
     }
 
     #[test]

@@ -1,10 +1,14 @@
 //! Exact numbers: the text of a `numeric` becomes a JSON number digit by digit, never through a float.
 
+use bigdecimal::BigDecimal;
 use serde::{Serialize, Serializer};
 use serde_json::Number;
 
 /// Digits before the point that a cost of one event may have.
 const MOST_DIGITS: usize = 15;
+
+/// The longest amount that is believed, and the most digits that an exponent may stand for.
+const MOST_LETTERS: usize = 60;
 
 /// A number exactly as PostgreSQL wrote it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,10 +53,18 @@ pub fn cost(text: &str) -> Option<Number> {
     is_cost(text).then(|| format!("{zero}{significant}").parse().ok())?
 }
 
+/// An amount that may have an exponent, written out; `None` where it has more digits than any amount, or an exponent that would
+/// write as many.
+pub fn plain(text: &str) -> Option<String> {
+    let amount: BigDecimal = text.parse().ok().filter(|_| text.len() <= MOST_LETTERS)?;
+    let written_out = amount.fractional_digit_count().unsigned_abs() <= MOST_LETTERS as u64;
+    written_out.then(|| amount.normalized().to_plain_string())
+}
+
 /// The price as a JSON number if it is a finite decimal (an exponent is allowed) and not negative.
 pub fn price(text: &str) -> Option<Number> {
     let number: Number = text.parse().ok()?;
-    (!text.starts_with('-')).then_some(number)
+    (!text.starts_with('-') && plain(text).is_some()).then_some(number)
 }
 
 /// Whether a decimal number is zero, whatever its scale.
@@ -87,6 +99,18 @@ mod tests {
         for text in refused {
             assert_eq!(cost(text), None, "{text:?}");
         }
+    }
+
+    #[test]
+    fn an_exponent_is_written_out_as_far_as_an_amount_goes() {
+        let written = [("1e-05", "0.00001"), ("2.50E+2", "250"), ("0.1", "0.1"), ("-1e-7", "-0.0000001")];
+        for (text, plainly) in written {
+            assert_eq!(plain(text).as_deref(), Some(plainly));
+        }
+        for absurd in ["1e999999", "1e-99999", "", "e5", &"9".repeat(61)] {
+            assert_eq!(plain(absurd), None, "{absurd:?}");
+        }
+        assert_eq!((price("1e999999"), price("1e-99999")), (None, None));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use pgrx::prelude::*;
 use pgrx::tupdesc::PgTupleDesc;
 use pgrx::varlena::{varatt_is_1b_e, varatt_is_4b_c, varlena_to_byte_slice};
 
-use super::{POSTGRES_EPOCH, known_generation};
+use super::{POSTGRES_EPOCH, known_generation, transaction_start};
 use crate::error::failed;
 
 /// The row that an INSERT is about to write, as its trigger sees it; columns are numbered as their names were given.
@@ -157,8 +157,7 @@ thread_local! {
 }
 
 fn rows_of_transaction() -> u64 {
-    // SAFETY: reads a variable of this process.
-    let now = unsafe { pg_sys::GetCurrentTransactionStartTimestamp() };
+    let now = transaction_start();
     let (transaction, rows) = ROWS.get();
     let rows = if transaction == now { rows + 1 } else { 1 };
     ROWS.set((now, rows));

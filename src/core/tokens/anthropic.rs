@@ -2,7 +2,7 @@
 //!
 //! A `message_delta` repeats running sums, never increments, and older streams repeat `output_tokens` alone. The top level
 //! leaves the passes of a compaction out, so they are added to it. It leaves those of an advisor out, too: another model ran
-//! them, so they are requests of their own.
+//! them, so they are requests of their own. Of a fallback it is the attempt that answered, whose model only that pass names.
 
 use serde_json::{Map, Value};
 
@@ -12,6 +12,9 @@ use super::format::Format;
 use super::settle::settle;
 use super::{ParseError, Usage};
 
+/// The pass of a model that answered in place of the one that was asked.
+const FALLBACK: &str = "fallback_message";
+
 pub(super) fn read(format: &Format, events: &[Value]) -> Result<Vec<Usage>, ParseError> {
     let stream = Stream::of(events);
     let usage = Value::Object(stream.usage);
@@ -19,19 +22,21 @@ pub(super) fn read(format: &Format, events: &[Value]) -> Result<Vec<Usage>, Pars
         return Ok(Vec::new());
     }
     let name = |path| stream.message.and_then(|message| text(message, path));
-    let model = name("model");
+    let passes = || usage.get("iterations").and_then(Value::as_array).into_iter().flatten();
+    let answered = passes().rfind(|pass| text(pass, "type") == Some(FALLBACK));
+    let model = answered.and_then(|pass| text(pass, "model")).or(name("model"));
     let mut counts = format.counts(&usage)?;
     let mut others = Vec::new();
-    for pass in usage.get("iterations").and_then(Value::as_array).into_iter().flatten() {
+    for pass in passes() {
         match (text(pass, "type"), text(pass, "model")) {
-            (Some("message"), _) => {}
+            (Some("message" | FALLBACK), _) => {}
             (_, Some(other)) if Some(other) != model => {
                 others.push(Usage { model: Some(other.to_owned()), ..one(format, pass)? });
             }
             _ => counts = counts.plus(&format.counts(pass)?),
         }
     }
-    let service_tier = text(&usage, "service_tier").and_then(tier);
+    let service_tier = service_tier(&usage);
     let mut own = settle(format, &counts);
     own.is_partial |= stream.is_open;
     own.model = model.map(str::to_owned);
@@ -39,6 +44,19 @@ pub(super) fn read(format: &Format, events: &[Value]) -> Result<Vec<Usage>, Pars
     own.service_tier = service_tier.clone();
     let others = others.into_iter().map(|other| Usage { service_tier: service_tier.clone(), ..other });
     Ok(std::iter::once(own).chain(others).collect())
+}
+
+/// The tier, and what else changes the price of all tokens: the fast mode, and inference in the US alone.
+fn service_tier(usage: &Value) -> Option<String> {
+    let said = text(usage, "service_tier").and_then(tier);
+    let modes = [("speed", "fast"), ("inference_geo", "us")].into_iter();
+    let modes: Vec<&str> =
+        modes.filter(|(field, mode)| text(usage, field) == Some(mode)).map(|(_, mode)| mode).collect();
+    match said {
+        said if modes.is_empty() => said,
+        Some(said) if said != "standard" => Some(format!("{said}_{}", modes.join("_"))),
+        _ => Some(modes.join("_")),
+    }
 }
 
 /// What is known of the last message.

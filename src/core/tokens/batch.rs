@@ -5,6 +5,7 @@
 
 use serde_json::Value;
 
+use super::ParseError;
 use super::count::{at, text};
 
 /// Where a line keeps its response.
@@ -17,6 +18,15 @@ const IDS: [&str; 3] = ["response/request_id", "id", "custom_id"];
 pub(super) struct Line<'a> {
     pub body: &'a Value,
     pub id: Option<&'a str>,
+}
+
+/// Of a batch itself: its sum is of many requests, which its lines tell one by one.
+pub(super) fn summed_up(provider: &'static str) -> ParseError {
+    ParseError::NoUsage {
+        provider,
+        looked_for: "the lines of the batch's output file".into(),
+        hint: "A batch only sums up its requests. Pass the lines of its output file as an array.".into(),
+    }
 }
 
 /// The lines, if the events are lines. A request that failed has no response.

@@ -14,6 +14,7 @@ pub(super) const BEDROCK_CONVERSE: Format = Format {
     cache_read: &["cacheReadInputTokens", "cacheReadInputTokenCount"],
     cached: Beside,
     cache_write: &["cacheWriteInputTokens", "cacheWriteInputTokenCount"],
+    cache_write_1h: &["cacheDetails/1h"],
     total: &["totalTokens"],
     body: &["", "metadata"],
     id: &["ResponseMetadata/RequestId"],

@@ -2,13 +2,13 @@
 
 use super::ParseError;
 use super::error::cut;
-use serde_json::Value;
+use serde_json::{Number, Value};
 
 /// A single request of more tokens than this is taken for an error.
 pub(super) const MAX_COUNT: i64 = crate::event::MOST_TOKENS;
 
 /// What is at a path such as `prompt_tokens_details/cached_tokens`; nothing where it is absent or null. Of a list a step is a
-/// place, or the modality of an item, whose count is meant.
+/// place, or the modality (or the time to live) of an item, whose count is meant.
 pub(super) fn at<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
     let mut found = value;
     if !path.is_empty() {
@@ -28,10 +28,11 @@ pub(super) fn at<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
 
 fn of_modality<'a>(items: &'a [Value], modality: &str) -> Option<&'a Value> {
     let is_of = |item: &&Value| {
-        item.get("modality").and_then(Value::as_str).is_some_and(|name| name.eq_ignore_ascii_case(modality))
+        let kind = ["modality", "ttl"].iter().find_map(|name| item.get(name)?.as_str());
+        kind.is_some_and(|name| name.eq_ignore_ascii_case(modality))
     };
     let item = items.iter().find(is_of)?;
-    ["tokenCount", "tokens"].iter().find_map(|name| item.get(name))
+    ["tokenCount", "tokens", "inputTokens"].iter().find_map(|name| item.get(name))
 }
 
 /// A text that is not empty.
@@ -45,7 +46,7 @@ pub(super) fn count(usage: &Value, path: &str) -> Result<Option<i64>, ParseError
         return Ok(None);
     };
     let number = match value {
-        Value::Number(number) => match number.as_i64() {
+        Value::Number(number) => match whole(number) {
             Some(count) => Ok(count),
             None => Err(number.to_string()),
         },
@@ -58,6 +59,11 @@ pub(super) fn count(usage: &Value, path: &str) -> Result<Option<i64>, ParseError
         Ok(count) => Err(bad_count(path, &count.to_string())),
         Err(shown) => Err(bad_count(path, &shown)),
     }
+}
+
+/// A whole number, also one that is written with a fraction of zero.
+pub(super) fn whole(number: &Number) -> Option<i64> {
+    number.as_i64().or_else(|| number.to_string().strip_suffix(".0")?.parse().ok())
 }
 
 /// The first of several counts that is there and not zero, or zero if one of them is.
@@ -106,6 +112,7 @@ mod tests {
         };
         assert_eq!(read("null"), Ok(None));
         assert_eq!(read("0"), Ok(Some(0)));
+        assert_eq!(read("3.0"), Ok(Some(3)));
         assert_eq!(read("\"12\""), Ok(Some(12)));
         assert_eq!(read("2147483647"), Ok(Some(MAX_COUNT)));
         for bad in ["-1", "12.5", "1e+3", "2147483648", "99999999999999999999", "\"-1\"", "\"twelve\""] {

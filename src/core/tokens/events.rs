@@ -7,8 +7,8 @@ use super::format::{Format, Takes};
 use super::settle::settle;
 use super::{ParseError, Usage, anthropic};
 
-/// The requests that the events tell of; none where they have no usage of this format. A body is the only event.
-pub(super) fn read(format: &Format, events: &[Value]) -> Result<Vec<Usage>, ParseError> {
+/// The requests that the events tell of; none where they have no usage of this format. A body is the only event, and no stream.
+pub(super) fn read(format: &Format, events: &[Value], is_stream: bool) -> Result<Vec<Usage>, ParseError> {
     if format.takes == Takes::Messages {
         return anthropic::read(format, events);
     }
@@ -22,7 +22,9 @@ pub(super) fn read(format: &Format, events: &[Value]) -> Result<Vec<Usage>, Pars
             let turns = events.split_inclusive(is_end);
             each(format, events, turns.filter_map(|turn| last_of(format, turn)))
         }
-        Takes::Last | Takes::Messages => last(format, events).map(|usage| usage.into_iter().collect()),
+        Takes::Last | Takes::Messages => {
+            last(format, events, is_stream).map(|usage| usage.into_iter().collect())
+        }
     }
 }
 
@@ -35,13 +37,13 @@ fn last_of<'a>(format: &Format, events: &'a [Value]) -> Option<&'a Value> {
     events.iter().rev().find(|event| format.usage_of(event).is_some())
 }
 
-fn last(format: &Format, events: &[Value]) -> Result<Option<Usage>, ParseError> {
+fn last(format: &Format, events: &[Value], is_stream: bool) -> Result<Option<Usage>, ParseError> {
     let found = events.iter().rev().find_map(|event| Some((event, format.usage_of(event)?)));
     let Some((event, usage)) = found else {
         return Ok(None);
     };
     let mut read = one(format, usage)?;
-    read.is_partial |= events.len() > 1 && is_cut_off(format, events, event);
+    read.is_partial |= is_stream && is_cut_off(format, events, event);
     read.model = format.last_text(events, format.model).map(str::to_owned);
     read.response_id = format.last_text(events, format.id).map(str::to_owned);
     read.service_tier = format.last_text(events, format.tier).and_then(tier);
@@ -83,12 +85,10 @@ fn is_cut_off(format: &Format, events: &[Value], last: &Value) -> bool {
     answering && !events.iter().any(|event| text(event, format.finish).is_some())
 }
 
-/// A service tier in the words of price rows. Vertex AI says `ON_DEMAND_FLEX`.
+/// A service tier in the words of price rows. Vertex AI says `ON_DEMAND_FLEX`, Gemini may say `SERVICE_TIER_STANDARD`.
 pub(super) fn tier(said: &str) -> Option<String> {
-    let tier = said.to_ascii_lowercase();
-    match tier.strip_prefix("on_demand_") {
-        Some(special) => Some(special.to_owned()),
-        None if tier.ends_with("_unspecified") => None,
-        None => Some(tier),
-    }
+    let said = said.to_ascii_lowercase();
+    let tier =
+        ["on_demand_", "service_tier_"].iter().find_map(|prefix| said.strip_prefix(prefix)).unwrap_or(&said);
+    (!tier.ends_with("unspecified")).then(|| tier.to_owned())
 }

@@ -9,9 +9,6 @@ use super::count::{at, first_count, has, text};
 use super::settle::Counts;
 use crate::money;
 
-/// The longest amount that a provider is believed to write.
-const MOST_DIGITS: usize = 60;
-
 /// Where a count lies that is a part of the input or of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
@@ -213,13 +210,14 @@ impl Format {
             Value::String(text) => text.clone(),
             _ => return None,
         };
-        // More digits than any amount has, or an exponent that would write them out, is no amount.
-        let mut amount: BigDecimal = amount.parse().ok().filter(|_| amount.len() <= MOST_DIGITS)?;
-        if is_ticks {
-            amount *= BigDecimal::new(1.into(), 10);
+        let amount = money::plain(&amount)?;
+        match is_ticks {
+            true => {
+                let dollars: BigDecimal = amount.parse().ok()?;
+                money::cost(&(dollars * BigDecimal::new(1.into(), 10)).normalized().to_plain_string())
+            }
+            false => money::cost(&amount),
         }
-        let written_out = amount.fractional_digit_count().unsigned_abs() <= MOST_DIGITS as u64;
-        written_out.then(|| money::cost(&amount.normalized().to_plain_string()))?
     }
 }
 

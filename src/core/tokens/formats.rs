@@ -249,6 +249,7 @@ pub(super) const GEN_AI: Format = Format {
     cache_write: &[
         "gen_ai.usage.cache_creation.input_tokens",
         "gen_ai.usage.cache_creation_input_tokens",
+        "gen_ai.usage.cache_write_input_tokens",
         "gen_ai.usage.input_tokens.cache_write",
     ],
     reasoning: &[

@@ -24,7 +24,7 @@ use serde_json::{Number, Value};
 pub use error::ParseError;
 pub use row::{Given, element_rows, rows, span_rows};
 
-use count::kind;
+use count::{kind, text};
 use error::cut;
 use format::Takes;
 use providers::{Provider, SPANS, provider};
@@ -86,9 +86,12 @@ pub fn parse(name: &str, response: &Value) -> Result<Vec<Usage>, ParseError> {
         return spans::parse(response);
     }
     let known = provider(name).ok_or_else(|| ParseError::UnknownProvider { provider: cut(name) })?;
+    if text(response, "object") == Some("batch") {
+        return Err(batch::summed_up(known.vendor));
+    }
     let mut found = match batch::lines(events) {
         Some(lines) => read_lines(known, &lines)?,
-        None => read(known, events)?,
+        None => read(known, events, response.is_array())?,
     };
     if found.is_empty() {
         return Err(no_usage(known));
@@ -97,12 +100,12 @@ pub fn parse(name: &str, response: &Value) -> Result<Vec<Usage>, ParseError> {
     Ok(found)
 }
 
-fn read(known: &Provider, events: &[Value]) -> Result<Vec<Usage>, ParseError> {
+fn read(known: &Provider, events: &[Value], is_stream: bool) -> Result<Vec<Usage>, ParseError> {
     let mut found = Vec::new();
     for format in known.formats {
         // One response has one format, but a session can have requests of several.
         if found.is_empty() || format.takes == Takes::Each {
-            found.extend(events::read(format, events)?);
+            found.extend(events::read(format, events, is_stream)?);
         }
     }
     Ok(found)
@@ -111,8 +114,15 @@ fn read(known: &Provider, events: &[Value]) -> Result<Vec<Usage>, ParseError> {
 fn read_lines(known: &Provider, lines: &[batch::Line]) -> Result<Vec<Usage>, ParseError> {
     let mut found = Vec::new();
     for line in lines {
-        for usage in read(known, std::slice::from_ref(line.body))? {
-            let response_id = usage.response_id.or_else(|| line.id.map(str::to_owned));
+        let usages = read(known, std::slice::from_ref(line.body), false)?;
+        let own =
+            usages.first().and_then(|usage| usage.response_id.clone()).or_else(|| line.id.map(str::to_owned));
+        for (place, usage) in usages.into_iter().enumerate() {
+            // As rows() names what a response bills of other models.
+            let response_id = usage.response_id.or_else(|| match place {
+                0 => own.clone(),
+                _ => own.as_ref().map(|id| format!("{id}#{}", place + 1)),
+            });
             found.push(Usage { response_id, service_tier: Some("batch".into()), ..usage });
         }
     }

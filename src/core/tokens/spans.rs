@@ -258,16 +258,8 @@ fn take(key: &str, value: &Value, read: &mut Map<String, Value>) {
     } else if let Value::Object(fields) = value {
         fields.iter().for_each(|(inner, value)| take(&format!("{key}.{inner}"), value, read));
     } else if READ.iter().any(|start| key.starts_with(start)) || ALSO_READ.contains(&key) {
-        read.insert(key.to_owned(), whole(value));
+        read.insert(key.to_owned(), value.clone());
     }
-}
-
-/// A whole number that was written as one with a fraction, as a number without.
-fn whole(value: &Value) -> Value {
-    let Value::Number(number) = value else { return value.clone() };
-    let text = number.to_string();
-    let whole = text.strip_suffix(".0").and_then(|whole| whole.parse::<i64>().ok());
-    whole.map_or_else(|| value.clone(), Value::from)
 }
 
 /// When the span began, in microseconds since 1970.

@@ -59,6 +59,29 @@ SELECT llm_usage.reprice(dry_run => false);
 \echo :LAST_ERROR_SQLSTATE
 ROLLBACK;
 
+-- What was corrected by hand without all of the event's columns is priced with it; a second time nothing changes.
+INSERT INTO llm_usage.model_prices (vendor, model, valid_from, input_per_token) VALUES ('v', 'by hand', '2025-01-01Z', 1);
+SELECT id AS by_hand FROM llm_usage.record_usage('by hand', app_id => 90, prompt_tokens => 1000, request_id => 'h1', occurred_at => '2026-10-01Z') \gset
+INSERT INTO llm_usage.usage_events (occurred_at, app_id, model, corrects, prompt_tokens) VALUES ('2026-10-01Z', 90, 'by hand', :by_hand, -400);
+SELECT total_tokens, cost FROM llm_usage.usage_by_app WHERE app_id = 90;
+INSERT INTO llm_usage.model_prices (vendor, model, valid_from, input_per_token) VALUES ('v', 'by hand', '2025-02-01Z', 3);
+SELECT events, old_cost, new_cost FROM llm_usage.reprice(for_model => 'by hand', dry_run => false);
+SELECT requests, total_tokens, cost FROM llm_usage.usage_by_app WHERE app_id = 90;
+SELECT count(*) AS again FROM llm_usage.reprice(for_model => 'by hand', dry_run => false);
+-- The same of events without a price, in another currency.
+SELECT id AS late FROM llm_usage.record_usage('late', app_id => 91, prompt_tokens => 1000, request_id => 'h2', reported_cost => 7, occurred_at => '2026-10-01Z') \gset
+INSERT INTO llm_usage.usage_events (occurred_at, app_id, model, corrects, prompt_tokens) VALUES ('2026-10-01Z', 91, 'late', :late, -400);
+INSERT INTO llm_usage.model_prices (vendor, model, currency, valid_from, input_per_token) VALUES ('v', 'late', 'EUR', '2025-01-01Z', 3);
+SELECT events, unpriced_events, new_cost, new_currency FROM llm_usage.reprice(for_model => 'late', dry_run => false);
+SELECT currency, requests, unpriced_requests, total_tokens, cost FROM llm_usage.usage_by_app WHERE app_id = 91 AND (requests, total_tokens) <> (0, 0);
+SELECT count(*) AS again FROM llm_usage.reprice(for_model => 'late', dry_run => false);
+-- What was reported in dollars is not kept in euros.
+SELECT currency, sum(reported_cost) AS reported FROM llm_usage.usage_events WHERE app_id = 91 GROUP BY 1 ORDER BY 1;
+SELECT e.currency, e.cost, e.reported_cost
+  FROM llm_usage.record_response('openrouter', '{"id": "g", "model": "late", "usage": {"prompt_tokens": 1, "completion_tokens": 0, "cost": 1.1}}', vendor => 'v') r
+  JOIN llm_usage.usage_events e ON false;
+SELECT currency, cost, reported_cost FROM llm_usage.usage_events WHERE request_id = 'g';
+
 -- Who it was, also behind SET ROLE.
 BEGIN;
 CREATE ROLE auditor NOLOGIN;

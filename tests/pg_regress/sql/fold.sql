@@ -76,6 +76,26 @@ SELECT llm_usage.app_token_usage(7, '2025-01-31 21:00:00.000001Z');
 SELECT llm_usage.app_token_usage(7, '2025-01-31 21:00Z', '2025-02-01Z') -> 'data' -> 'total';
 SELECT llm_usage.model_usage_statistics('m', '2025-01-31 21:00:00.000001Z', '2025-02-01Z', 1) -> 'data';
 
+-- So many events of a model in 5 minutes that each fold would write more and more anew: they have several rows.
+CREATE FUNCTION write_busy(events integer) RETURNS integer BEGIN ATOMIC
+  INSERT INTO llm_usage.usage_events (occurred_at, app_id, model, prompt_tokens, completion_tokens, cost)
+    SELECT timestamptz '2025-03-05 10:01Z' + n * interval '0.023 seconds', 7, 'busy', n, 1, 0 FROM generate_series(1, events) n;
+  SELECT events;
+END;
+SELECT write_busy(3000), llm_usage.fold();
+SELECT write_busy(2), llm_usage.fold();
+SELECT write_busy(1), llm_usage.fold();
+SELECT k.chunk, k.requests, length(k.points) > 16384 AS long FROM llm_usage._by_model_5min k JOIN llm_usage._lines l ON l.number = k.line
+ WHERE l.model = 'busy' ORDER BY k.chunk;
+SELECT part, requests, input_tokens FROM llm_usage.model_activity_between('busy', '{2025-03-05 10:00Z,2025-03-05 10:01:00.046Z}', '2025-03-05 11:00Z');
+SELECT width_bucket(occurred_at, '{2025-03-05 10:00Z,2025-03-05 10:01:00.046Z}'::timestamptz[]) AS part, count(*), sum(prompt_tokens)
+  FROM llm_usage.usage_events WHERE model = 'busy' GROUP BY 1 ORDER BY 1;
+SELECT llm_usage.verify();
+UPDATE llm_usage._by_model_5min k SET requests = k.requests + 1 FROM llm_usage._lines l WHERE l.number = k.line AND l.model = 'busy' AND k.chunk = 1;
+SELECT rollup, found ->> 'chunk' AS found, expected ->> 'chunk' AS expected FROM llm_usage.verify() WHERE rollup = '_by_model_5min' ORDER BY 2, 3;
+SELECT llm_usage.rebuild();
+SELECT llm_usage.verify();
+
 -- A sequence that jumps ahead.
 SELECT setval('llm_usage.usage_events_id_seq', 1000000000000);
 INSERT INTO llm_usage.usage_events (app_id, model, prompt_tokens, cost) VALUES (7, 'm', 1, 0);

@@ -28,3 +28,11 @@ SELECT * FROM pg_temp.record(55, 'gemini', '{"responseId": "r1", "modelVersion":
 SELECT status, cost, currency FROM llm_usage.record_response('openai', '{"model": "gpt-4.1", "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}}',
   app_id => 56, user_id => 5, model => 'mine', request_id => 'q', cost => 3, currency => 'EUR', attrs => '{"team": null}');
 SELECT model, request_id, user_id, attrs, prompt_tokens, cost, currency FROM llm_usage.usage_events WHERE app_id = 56;
+
+-- A retry with attributes deeper than a batch may have them is a duplicate, too.
+SELECT status FROM llm_usage.record_usage('gpt-4.1', request_id => 'deep', attrs => (repeat('{"a":', 200) || '1' || repeat('}', 200))::jsonb);
+SELECT status FROM llm_usage.record_usage('gpt-4.1', request_id => 'deep', attrs => (repeat('{"a":', 200) || '1' || repeat('}', 200))::jsonb);
+-- A price that makes a cost which nothing can hold.
+INSERT INTO llm_usage.model_prices (vendor, model, valid_from, input_per_token) VALUES ('v', 'endless', '2025-01-01Z', ('9' || repeat('0', 131071))::numeric);
+SELECT status FROM llm_usage.record_usage('endless', prompt_tokens => 2147483647);
+\echo :LAST_ERROR_SQLSTATE
