@@ -12,7 +12,10 @@ CREATE FUNCTION llm_usage._budget_period(
   RETURNS TABLE (period_start timestamptz, period_end timestamptz)
   LANGUAGE sql STABLE PARALLEL SAFE
   BEGIN ATOMIC
-    SELECT CASE WHEN period = 'rolling' THEN llm_usage._hour((d.local_time - rolling_window) AT TIME ZONE zone)
+    -- Days are local ones, hours go by the clock of everybody; and nothing moves within an hour.
+    SELECT CASE WHEN period = 'rolling'
+                THEN llm_usage._hour(((llm_usage._hour(at) AT TIME ZONE zone) - date_trunc('day', rolling_window)) AT TIME ZONE zone
+                                     - (rolling_window - date_trunc('day', rolling_window)))
                 ELSE llm_usage._day_in_zone(llm_usage._period_start(period, anchor, d.local_time::date), zone) END,
            CASE WHEN period <> 'rolling'
                 THEN llm_usage._day_in_zone(llm_usage._period_end(period, anchor, d.local_time::date), zone) END

@@ -14,7 +14,7 @@ CREATE TABLE llm_usage.budgets (
   start_date      date CHECK (start_date BETWEEN '0001-01-01' AND '9999-12-31'),
   rolling_window  interval,
   time_zone       text NOT NULL DEFAULT 'UTC' CONSTRAINT budgets_time_zone_is_of_iana
-    CHECK (time_zone ~ '^(UTC|[A-Z][A-Za-z_]+(/[A-Za-z0-9_+-]+)+)$'
+    CHECK (time_zone ~ '^(UTC|Etc/[A-Za-z0-9+-]+|[A-Z][A-Za-z_]+(/[A-Za-z_-]+)+)$'
            AND (timestamp '2000-01-01' AT TIME ZONE time_zone) IS NOT NULL),
   is_hard         boolean NOT NULL DEFAULT true,
   unpriced        text NOT NULL DEFAULT 'deny' CHECK (unpriced IN ('deny', 'allow', 'fallback')),

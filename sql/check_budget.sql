@@ -94,6 +94,7 @@ BEGIN
      WHERE k.user_id = for_id AND k.bucket >= last_day AND k.bucket < last_hour;
   ELSIF for_type = 'Attribute' THEN
     is_rolled_up := EXISTS (SELECT FROM llm_usage._rolled_up_attrs k WHERE k.key = for_key);
+    PERFORM llm_usage._has_attr(for_key, from_time, to_time);
     RETURN QUERY
     SELECT k.bucket, k.currency, k.requests, k.unpriced_requests, (k.input_tokens + k.completion_tokens)::numeric, k.cost
       FROM llm_usage._by_attr_day k
@@ -250,11 +251,18 @@ CREATE FUNCTION llm_usage._call_cost(
   SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-  IF cost < 0 OR cost >= 'Infinity' OR prompt_tokens < 0 OR completion_tokens < 0 THEN
-    RAISE EXCEPTION 'an estimate must not be negative or infinite'
+  IF cost < 0 OR cost >= 1e15 OR NOT coalesce(prompt_tokens, 0) BETWEEN 0 AND 1e15::bigint
+     OR NOT coalesce(completion_tokens, 0) BETWEEN 0 AND 1e15::bigint THEN
+    RAISE EXCEPTION 'an estimate must be from 0 to below 10^15'
       USING ERRCODE = 'invalid_parameter_value',
             DETAIL = format('cost is %s, prompt_tokens %s, completion_tokens %s.', cost, prompt_tokens, completion_tokens),
             HINT = 'Give the most that the call may take.';
+  END IF;
+  IF currency !~ '^[A-Z]{3}$' THEN
+    RAISE EXCEPTION 'invalid currency: "%"', currency
+      USING ERRCODE = 'invalid_parameter_value',
+            DETAIL = 'No budget and no event can be in it.',
+            HINT = 'Give an ISO 4217 code in capitals, such as USD.';
   END IF;
   IF cost IS NOT NULL THEN
     currency := coalesce(currency, llm_usage._default_currency());
@@ -290,4 +298,4 @@ BEGIN
   RETURN llm_usage._shown(decision);
 END $$;
 COMMENT ON FUNCTION llm_usage.check_budget(bigint, text, bigint, bigint, text, jsonb, numeric, text, bigint, bigint) IS
-  'Whether a call may go ahead, by all budgets that it counts for: those of its app, model, user, LLM, vendor (as the event will name it), attributes, and of everything. What is committed counts, folded or not, and what is held. The call is taken for what it may cost at most: cost in currency (default llm_usage.default_currency), else its tokens at the present price; without a model and a cost it is only asked whether anything is left. Nothing is held: of two calls that ask at once both may be allowed; reserve_budget() keeps them apart. Errors: 22023 for a negative estimate.';
+  'Whether a call may go ahead, by all budgets that it counts for: those of its app, model, user, LLM, vendor (as the event will name it), attributes, and of everything. What is committed counts, folded or not, and what is held. The call is taken for what it may cost at most: cost in currency (default llm_usage.default_currency), else its tokens at the present price; without a model and a cost it is only asked whether anything is left. Nothing is held: of two calls that ask at once both may be allowed; reserve_budget() keeps them apart. Errors: 22023 for a bad estimate or currency; 55000 where a budget needs an attribute''s events of a month that was dropped.';

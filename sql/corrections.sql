@@ -146,7 +146,7 @@ BEGIN
   RETURN result;
 END $$;
 COMMENT ON FUNCTION llm_usage.void_usage(bigint, text) IS
-  'Takes an event back, with all its corrections: appends rows that name it in corrects, of its own time, app, model and user, with the opposite counts, cost and requests, so that every report is as if it had not been recorded; who made the request remains an active user. reason is kept in corrections. Returns the id of the event, and status: voided, or already_voided, when nothing of it stood and nothing was written. Of sessions that void one event at once one does. Errors: 22004 for NULL; 22023 for an event that is not in the ledger, or is itself a correction.';
+  'Takes an event back, with all its corrections: appends rows that name it in corrects, of its own time, app, model and user, with the opposite counts, cost and requests, so that every report sums as if it had not been recorded; who made the request remains an active user, and its day, model or rule may be listed, with zeros. reason is kept in corrections. Returns the id of the event, and status: voided, or already_voided, when nothing of it stood and nothing was written. Of sessions that void one event at once one does. Errors: 22004 for NULL; 22023 for an event that is not in the ledger, or is itself a correction.';
 
 CREATE FUNCTION llm_usage.correct_usage(
     event_id bigint,

@@ -10,6 +10,7 @@ DECLARE
   last_id  bigint;
   rows     bigint;
   dropped  bigint;
+  budget   bigint;
 BEGIN
   IF of_month IS NULL OR NOT isfinite(of_month) OR of_month >= date_trunc('month', now() AT TIME ZONE 'UTC')::date THEN
     RAISE EXCEPTION 'month must be a past one, not %', coalesce(drop_month.month::text, 'NULL')
@@ -18,6 +19,19 @@ BEGIN
             HINT = 'Give any day of a past month, such as 2025-01-01.';
   END IF;
   PERFORM llm_usage._lock_rollups(true);
+  -- What budgets and reports ask of attributes is still to be had.
+  PERFORM llm_usage._sync_attrs();
+  budget := (SELECT min(b.id) FROM llm_usage.budgets b,
+             LATERAL llm_usage._budget_period(b.period, b.start_date, b.rolling_window, b.time_zone, now()) p
+              WHERE p.period_start <> llm_usage._hour(p.period_start)
+                AND p.period_start >= llm_usage._first_instant(of_month)
+                AND p.period_start < llm_usage._first_instant((of_month + interval '1 month')::date));
+  IF budget IS NOT NULL THEN
+    RAISE EXCEPTION 'the period of budget % begins in the month', budget
+      USING ERRCODE = 'object_not_in_prerequisite_state',
+            DETAIL = 'It does not begin at a full hour (UTC), so that its first events are needed one by one.',
+            HINT = 'Drop the month when that period has ended: see resets_at in budget_status.';
+  END IF;
   FOREACH ledger IN ARRAY ARRAY['usage_events', 'sessions', 'messages'] LOOP
     part := ledger || suffix;
     CONTINUE WHEN to_regclass(format('llm_usage.%I', part)) IS NULL;
@@ -48,4 +62,4 @@ BEGIN
   RETURN coalesce(dropped, 0);
 END $$;
 COMMENT ON FUNCTION llm_usage.drop_month(date) IS
-  'Drops the partitions of a past month (UTC), given by any of its days, from all ledgers, and returns how many rows those had. The rollups keep the month: it is reported as before, by whole hours and days. Events that arrive late for it are counted, too. Errors: 22004 for NULL, 22023 for the present month or one ahead, 55000 when rows are not folded yet: run fold(); 55P03 when a transaction holds it up for seconds.';
+  'Drops the partitions of a past month (UTC), given by any of its days, from all ledgers, and returns how many rows those had. The rollups keep the month: it is reported as before, by whole hours and days. Events that arrive late for it are counted, too. Errors: 22004 for NULL, 22023 for the present month or one ahead, 55000 when rows are not folded yet: run fold(), or when the present period of a budget begins in the month within an hour (UTC), as in zones of half hours; 55P03 when a transaction holds it up for seconds.';

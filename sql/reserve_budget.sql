@@ -23,7 +23,8 @@ BEGIN
             DETAIL = 'It has to see what was committed while it waited for its turn.',
             HINT = 'Run it in a transaction of its own: SELECT * FROM llm_usage.reserve_budget(…).';
   END IF;
-  IF hold_for <= interval '0' OR hold_for > interval '30 days' THEN
+  IF hold_for <= interval '0' OR hold_for > interval '30 days'
+     OR NOT now() + hold_for BETWEEN now() + interval '1 microsecond' AND now() + interval '30 days' THEN
     RAISE EXCEPTION 'hold_for must be from above 0 to 30 days, not %', hold_for
       USING ERRCODE = 'invalid_parameter_value',
             DETAIL = 'A hold ends by itself after that time.',
@@ -52,7 +53,27 @@ END $$;
 COMMENT ON FUNCTION llm_usage.reserve_budget(bigint, text, bigint, bigint, text, jsonb, numeric, text, bigint, bigint, interval) IS
   'As check_budget(), and holds what the call may take, until settle_budget() or release_budget(), at most for hold_for (default 10 minutes, up to 30 days). hold_id is NULL where the call is denied. However many reserve at once, what is spent and held never passes a hard budget by it. Run it in a transaction of its own: others wait for its end where room is short. Errors: 25001 in another isolation level than READ COMMITTED; 22023 for a bad hold_for or estimate.';
 
--- Ends a hold and returns it; an error if there is none.
+-- A hold, which nobody else ends meanwhile; an error if there is none.
+CREATE FUNCTION llm_usage._locked_hold(of_hold bigint) RETURNS llm_usage.budget_holds
+  LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  hold llm_usage.budget_holds;
+BEGIN
+  SELECT h.* INTO hold FROM llm_usage.budget_holds h
+   WHERE h.id = of_hold
+     AND CASE WHEN llm_usage._has_row_security('llm_usage.budget_holds'::regclass) THEN llm_usage._may_record(h.app_id) ELSE true END
+     FOR UPDATE;
+  IF hold.id IS NULL THEN
+    RAISE EXCEPTION 'there is no hold %', coalesce(of_hold::text, 'NULL')
+      USING ERRCODE = CASE WHEN of_hold IS NULL THEN 'null_value_not_allowed' ELSE 'invalid_parameter_value' END,
+            DETAIL = 'It was settled or released, has expired more than a day ago, or was never made.',
+            HINT = 'Record a call without a hold: record_usage(…).';
+  END IF;
+  RETURN hold;
+END $$;
+-- Ends it and returns it.
 CREATE FUNCTION llm_usage._end_hold(of_hold bigint) RETURNS llm_usage.budget_holds
   LANGUAGE plpgsql
   SET search_path = pg_catalog, pg_temp
@@ -65,10 +86,7 @@ BEGIN
      AND CASE WHEN llm_usage._has_row_security('llm_usage.budget_holds'::regclass) THEN llm_usage._may_record(h.app_id) ELSE true END
    RETURNING h.* INTO hold;
   IF hold.id IS NULL THEN
-    RAISE EXCEPTION 'there is no hold %', coalesce(of_hold::text, 'NULL')
-      USING ERRCODE = CASE WHEN of_hold IS NULL THEN 'null_value_not_allowed' ELSE 'invalid_parameter_value' END,
-            DETAIL = 'It was settled or released, has expired more than a day ago, or was never made.',
-            HINT = 'Record a call without a hold: record_usage(…).';
+    RETURN llm_usage._locked_hold(of_hold);
   END IF;
   DELETE FROM llm_usage._held h
    WHERE h.budget_id = ANY (hold.budget_ids) AND h.expires_at = hold.expires_at AND h.hold_id = of_hold;
@@ -90,17 +108,24 @@ BEGIN
             DETAIL = 'Its keys are columns of usage_events.',
             HINT = 'Pass what the call took: ''{"prompt_tokens": 100, "completion_tokens": 50}''.';
   END IF;
-  hold := llm_usage._end_hold(hold_id);
+  IF jsonb_path_exists(usage, '$.* ? (@ == null)') THEN
+    usage := usage - ARRAY(SELECT u.key FROM jsonb_each(usage) u WHERE jsonb_typeof(u.value) = 'null');
+  END IF;
+  hold := CASE WHEN usage ? 'request_id' THEN llm_usage._locked_hold(hold_id) ELSE llm_usage._end_hold(hold_id) END;
   SELECT r.id, r.status, r.cost, r.currency INTO recorded
     FROM llm_usage._record(jsonb_build_array(llm_usage._checked_row('usage_events', (
            jsonb_strip_nulls(jsonb_build_object('app_id', hold.app_id, 'llm_id', hold.llm_id, 'user_id', hold.user_id,
                                                 'model', hold.model, 'vendor', hold.vendor))
            || CASE WHEN hold.attrs IS NULL THEN '{}' ELSE jsonb_build_object('attrs', hold.attrs) END
            || usage)::text)::jsonb)) r;
+  -- A conflict is not recorded: the call goes on to hold what it holds.
+  IF usage ? 'request_id' AND recorded.status <> 'conflict' THEN
+    PERFORM llm_usage._end_hold(hold_id);
+  END IF;
   RETURN recorded;
 END $$;
 COMMENT ON FUNCTION llm_usage.settle_budget(bigint, jsonb) IS
-  'Records a call that reserve_budget() let go ahead, and ends its hold, both or neither. usage is an object whose keys are columns of usage_events, as an element of record_usage_batch(): what the call took. What it leaves out is as it was reserved (app, LLM, user, model, vendor, attributes). A call that took more than was held is recorded all the same, as is one whose hold has expired, within a day. Returns as record_usage(). Errors: 22023 for a hold that is not there, or has been settled or released, and for bad usage; 22004 for NULL.';
+  'Records a call that reserve_budget() let go ahead, and ends its hold, both or neither. usage is an object whose keys are columns of usage_events, as an element of record_usage_batch(): what the call took. What it leaves out, or is null, is as it was reserved (app, LLM, user, model, vendor, attributes). With a request_id that is known with other content the status is conflict, and the hold stays. A call that took more than was held is recorded all the same, as is one whose hold has expired, within a day. Returns as record_usage(). Errors: 22023 for a hold that is not there, or has been settled or released, and for bad usage; 22004 for NULL.';
 
 CREATE FUNCTION llm_usage.release_budget(hold_id bigint) RETURNS void
   LANGUAGE plpgsql

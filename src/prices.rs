@@ -1,6 +1,6 @@
 //! The prices of `model_prices` that a session remembers.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -29,6 +29,8 @@ struct Remembered {
 }
 
 thread_local! {
+    /// When the transaction began that changes prices: what it reads may be undone.
+    static CHANGING: Cell<i64> = const { Cell::new(i64::MIN) };
     static REMEMBERED: RefCell<Remembered> = RefCell::default();
 }
 
@@ -89,7 +91,7 @@ fn _price(
 /// The price rows of a model, remembered until `model_prices` changes.
 pub fn of_model(model: &str) -> Result<Prices, ErrorReport> {
     // Another isolation level sees the prices of its snapshot, which may be older than what is remembered.
-    if !pg::is_read_committed() {
+    if !pg::is_read_committed() || CHANGING.get() == pg::transaction_start() {
         return fetch(model);
     }
     let generation = pg::generation();
@@ -151,12 +153,15 @@ mod llm_usage {
     use super::*;
 
     /// AFTER any change of `model_prices` or `budgets`, FOR EACH STATEMENT: every session forgets what it remembers of them, at the
-    /// moment the change is visible to it.
+    /// moment the change is visible to it. BEFORE it of `model_prices`: this session remembers no price until its transaction ends.
     #[pg_trigger]
     fn _announce_change<'a>(
         trigger: &'a PgTrigger<'a>,
     ) -> Result<Option<PgHeapTuple<'a, impl WhoAllocated>>, PgTriggerError> {
-        error::raise(pg::announce_change(trigger));
+        match trigger.when() {
+            Ok(PgTriggerWhen::Before) => CHANGING.set(pg::transaction_start()),
+            _ => error::raise(pg::announce_change(trigger)),
+        }
         Ok(trigger.new())
     }
 }

@@ -117,6 +117,11 @@ impl Budget {
         };
         let reason = match (&taken, verdict) {
             (_, Verdict::Allowed) => format!("The {} has {} left.", self.label(), self.shown(&remaining)),
+            (None, _) if call.cost.is_some() => format!(
+                "There is no exchange rate from {} to the currency of the {}.",
+                call.currency.as_deref().unwrap_or_default(),
+                self.label()
+            ),
             (None, _) => {
                 format!("The price of the model is not known, and the {} allows no such model.", self.label())
             }

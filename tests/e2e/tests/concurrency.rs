@@ -294,3 +294,52 @@ fn readers_see_exactly_what_was_committed_while_partitions_are_made() {
 fn transactions_over_several_ledgers_get_along_with_maintenance() {
     run_race(true);
 }
+
+/// The fold may have passed an id that is not new, and two events of one id would be corrected as one.
+#[test]
+fn an_id_that_another_session_drew_is_refused() {
+    let cluster = Cluster::shared();
+    let database = cluster.create_database();
+    let (mut one, mut other) = (cluster.connect(&database), cluster.connect(&database));
+    let insert = "INSERT INTO llm_usage.usage_events (model) VALUES ('m')";
+    one.batch_execute(insert).expect("an event");
+    other.batch_execute(insert).expect("an event");
+    one.batch_execute("CREATE ROLE e2e_liar; SELECT llm_usage.grant_access('e2e_liar', 'writer')")
+        .expect("a role");
+    // One that is near the session's last, its own again, another sequence's, and pg_restore's privilege.
+    one.batch_execute(
+        "SET ROLE e2e_liar; SET application_name = 'pg_restore'; CREATE TEMP SEQUENCE mine START 2",
+    )
+    .ok();
+    one.batch_execute("RESET ROLE; SET SESSION AUTHORIZATION e2e_liar").expect("a role");
+    for statement in [
+        "INSERT INTO llm_usage.usage_events (id, model) OVERRIDING SYSTEM VALUE VALUES (2, 'm')",
+        "INSERT INTO llm_usage.usage_events (id, model, app_id) OVERRIDING SYSTEM VALUE VALUES (1, 'm', 9)",
+        "INSERT INTO llm_usage.usage_events (id, model) OVERRIDING SYSTEM VALUE VALUES (-5, 'm')",
+        "INSERT INTO llm_usage.usage_events (id, model) OVERRIDING SYSTEM VALUE VALUES (9223372036854775807, 'm')",
+        "INSERT INTO llm_usage.sessions (id) OVERRIDING SYSTEM VALUE VALUES (1)",
+        "INSERT INTO llm_usage.messages (id) OVERRIDING SYSTEM VALUE VALUES (-3)",
+    ] {
+        let refused = one.batch_execute(statement).expect_err(statement);
+        assert_eq!(refused.code(), Some(&SqlState::CHECK_VIOLATION), "{statement}");
+    }
+    // What it draws itself is good, whatever else is drawn beside it, one by one and many at once.
+    one.batch_execute(
+        "CREATE TEMP SEQUENCE own START 100;
+         INSERT INTO llm_usage.usage_events (model, request_id) SELECT 'm', nextval('own')::text FROM generate_series(1, 3);
+         INSERT INTO llm_usage.sessions (consumer_id) SELECT nextval('own')::text FROM generate_series(1, 3);
+         INSERT INTO llm_usage.messages DEFAULT VALUES;
+         SELECT llm_usage.record_usage('m', request_id => 'r'), llm_usage.record_session();
+         SELECT llm_usage.record_usage_batch('[{\"model\": \"m\", \"request_id\": \"r\"}, {\"model\": \"m\"}]');
+         DISCARD SEQUENCES;
+         INSERT INTO llm_usage.usage_events (model) VALUES ('m');
+         RESET SESSION AUTHORIZATION",
+    )
+    .expect("rows");
+    let counts = "SELECT (SELECT count(*) FROM llm_usage.usage_events), (SELECT count(*) FROM llm_usage.sessions),
+        (SELECT count(*) FROM llm_usage.messages), llm_usage.fold(), (SELECT count(*) FROM llm_usage.verify())";
+    let row = one.query_one(counts, &[]).expect("counts");
+    let found: Vec<i64> = (0..5).map(|column| row.get(column)).collect();
+    assert_eq!(found, [8, 4, 1, 13, 0]);
+    one.batch_execute("DROP OWNED BY e2e_liar; DROP ROLE e2e_liar").expect("no role");
+}

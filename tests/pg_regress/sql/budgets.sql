@@ -42,3 +42,58 @@ SELECT llm_usage.release_budget(2);
 SELECT llm_usage.release_budget(NULL);
 SELECT budget_id, spent, held, remaining, usage FROM llm_usage.budget_status ORDER BY budget_id;
 SELECT llm_usage.acknowledge_budget_alert(4711) AS acknowledged;
+
+-- An estimate that no event could be of, and a currency that is none.
+SELECT verdict FROM llm_usage.check_budget(1, cost => 1, currency => 'usd');
+SELECT verdict FROM llm_usage.check_budget(1, cost => 1e15);
+SELECT verdict FROM llm_usage.check_budget(1, prompt_tokens => 9223372036854775807, completion_tokens => 9223372036854775807);
+SELECT verdict FROM llm_usage.reserve_budget(1, cost => 1, hold_for => '-1 month 30 days 1 second');
+INSERT INTO llm_usage.budgets (entity_type, entity_id, amount, time_zone) VALUES ('App', 1, 1, 'Europe/Berln5');
+-- A rate that is not known.
+INSERT INTO llm_usage.budgets (id, entity_type, entity_id, amount, converts) VALUES (70, 'App', 70, 100, true);
+SELECT reason FROM llm_usage.check_budget(70, cost => 1, currency => 'CHF');
+-- Rolling windows: days are local ones, hours everybody's, and nothing moves within an hour.
+SELECT w, at AT TIME ZONE 'UTC' AS at, p.period_start AT TIME ZONE 'UTC' AS starts
+  FROM (VALUES ('1 hour'::interval, 'Europe/Berlin', '2026-03-29 01:30Z'::timestamptz), ('2 hours', 'Europe/Berlin', '2026-03-29 01:30Z'),
+               ('24 hours', 'Europe/Berlin', '2026-10-25 12:30Z'), ('1 day', 'Europe/Berlin', '2026-10-25 12:30Z'),
+               ('100 days', 'Australia/Lord_Howe', '2026-11-21 16:09Z'), ('100 days', 'Australia/Lord_Howe', '2026-11-21 16:59Z')) v (w, zone, at),
+       LATERAL llm_usage._budget_period('rolling', NULL, w, zone, at) p;
+-- What settles a hold may be null, and a conflict does not settle it.
+INSERT INTO llm_usage.budgets (id, entity_type, entity_id, amount) VALUES (71, 'App', 71, 100);
+SELECT hold_id AS one FROM llm_usage.reserve_budget(71, 'm', user_id => 9, attrs => '{"a": 1}', cost => 1) \gset
+SELECT hold_id AS two FROM llm_usage.reserve_budget(71, 'm', cost => 2) \gset
+SELECT status FROM llm_usage.settle_budget(:one, '{"cost": 1, "request_id": "k", "app_id": null, "user_id": null, "attrs": null}');
+SELECT app_id, user_id, attrs FROM llm_usage.usage_events WHERE request_id = 'k';
+SELECT status FROM llm_usage.settle_budget(:two, '{"cost": 1.5, "request_id": "k"}');
+SELECT spent, held FROM llm_usage.budget_status WHERE budget_id = 71;
+SELECT status FROM llm_usage.settle_budget(:two, '{"cost": 1.5, "request_id": "another"}');
+SELECT spent, held FROM llm_usage.budget_status WHERE budget_id = 71;
+-- A price that is taken back is not remembered.
+WITH ins AS (INSERT INTO llm_usage.model_prices (vendor, model, input_per_token) VALUES ('v', 'ghost2', 1) RETURNING 1 AS one)
+SELECT (llm_usage.check_budget(71, 'ghost2', prompt_tokens => 1)).verdict, 1 / (ins.one - 1) FROM ins;
+SELECT cost IS NULL AS unpriced FROM llm_usage.record_usage('ghost2', app_id => 71, prompt_tokens => 3);
+-- A month goes when nobody needs its events any more.
+CREATE TEMP TABLE past AS SELECT (date_trunc('month', now() AT TIME ZONE 'UTC') - interval '1 month')::date AS month;
+INSERT INTO llm_usage.usage_events (model, app_id, cost, occurred_at, attrs)
+  SELECT 'm', 72, 5, month::timestamp AT TIME ZONE 'UTC' + interval '9 days', '{"proj": "blue"}' FROM past;
+SELECT count(*) > 0 AS maintained FROM llm_usage.maintain();
+SELECT llm_usage.fold() > 0 AS folded;
+INSERT INTO llm_usage.budgets (id, entity_type, entity_id, amount, period, start_date, time_zone)
+  SELECT 72, 'App', 72, 100, 'year', month + 9, 'Asia/Kolkata' FROM past;
+\set VERBOSITY terse
+SELECT llm_usage.drop_month(month) FROM past;
+DELETE FROM llm_usage.budgets WHERE id = 72;
+INSERT INTO llm_usage.budgets (id, entity_type, entity_key, entity_value, amount, period, rolling_window)
+  VALUES (73, 'Attribute', 'proj', 'blue', 100, 'rolling', '90 days');
+SELECT spent FROM llm_usage.budget_status WHERE budget_id = 73;
+SELECT llm_usage.drop_month(month) > 0 AS dropped FROM past;
+SELECT spent FROM llm_usage.budget_status WHERE budget_id = 73;
+SELECT sum(cost) FROM llm_usage.attr_activity('proj');
+-- Of a key that nobody asked for before, it is not there any more.
+SELECT count(*) FROM llm_usage.attr_activity('another');
+SELECT count(*) FROM llm_usage.attr_activity('another', now());
+INSERT INTO llm_usage.reported_attrs VALUES ('another');
+SELECT llm_usage.fold() >= 0 AS folded;
+SELECT count(*) FROM llm_usage.attr_activity('another');
+SELECT count(*) FROM llm_usage.attr_activity('another', now());
+SELECT llm_usage.verify();

@@ -96,3 +96,35 @@ SELECT count(*) FROM llm_usage.usage_by_app;
 SELECT llm_usage.token_usage_for_app('2025-06-01', '2025-06-01', 7);
 SELECT llm_usage_http.token_usage_for_app('2025-06-01', '2025-06-01', '7');
 ROLLBACK;
+
+-- A tenant asks a budget that is not its own, is told whether there is room, and stays a tenant by any name.
+BEGIN;
+CREATE ROLE roles_tenant;
+INSERT INTO llm_usage.apps (id, owner_id) VALUES (1, 1), (2, 2);
+INSERT INTO llm_usage.budgets (entity_type, amount) VALUES ('All', 10);
+SELECT llm_usage.grant_access('roles_tenant', 'reader'), llm_usage.grant_access('roles_tenant', 'writer'),
+       llm_usage.enable_row_security('roles_tenant', '2');
+SET LOCAL ROLE roles_tenant;
+SELECT * FROM llm_usage.check_budget(2, cost => 1);
+SELECT * FROM llm_usage.check_budget(2, cost => 11);
+SELECT verdict, hold_id > 0 AS held, reason FROM llm_usage.reserve_budget(2, 'm', cost => 1);
+SELECT * FROM llm_usage.check_budget(1, cost => 1);
+RESET ROLE;
+ALTER ROLE roles_tenant RENAME TO roles_renamed;
+SET LOCAL ROLE roles_renamed;
+SELECT status FROM llm_usage.record_usage('m', app_id => 1);
+INSERT INTO llm_usage.usage_events (model, app_id) VALUES ('m', 1);
+SELECT status FROM llm_usage.record_usage('m', app_id => 2);
+RESET ROLE;
+SELECT llm_usage.disable_row_security('roles_renamed');
+SELECT count(*) AS tenants FROM llm_usage._tenants;
+-- One that is no more does not stand in the way of others.
+SELECT llm_usage.enable_row_security('roles_renamed', '2');
+DROP OWNED BY roles_renamed;
+DROP ROLE roles_renamed;
+CREATE ROLE roles_tenant;
+SELECT count(*) > 0 AS maintained FROM llm_usage.maintain(20);
+SELECT llm_usage.enable_row_security('roles_tenant');
+SELECT llm_usage.disable_row_security('roles_tenant');
+SELECT count(*) AS tenants FROM llm_usage._tenants;
+ROLLBACK;
