@@ -53,6 +53,11 @@ END $$;
 COMMENT ON FUNCTION llm_usage.reserve_budget(bigint, text, bigint, bigint, text, jsonb, numeric, text, bigint, bigint, interval) IS
   'As check_budget(), and holds what the call may take, until settle_budget() or release_budget(), at most for hold_for (default 10 minutes, up to 30 days). hold_id is NULL where the call is denied. However many reserve at once, what is spent and held never passes a hard budget by it. Run it in a transaction of its own: others wait for its end where room is short. Errors: 25001 in another isolation level than READ COMMITTED; 22023 for a bad hold_for or estimate.';
 
+-- Whether a hold of the app is the session's to end: a tenant's of its own apps.
+CREATE FUNCTION llm_usage._may_end(app bigint) RETURNS boolean
+  LANGUAGE sql STABLE
+  RETURN CASE WHEN llm_usage._has_row_security('llm_usage.budget_holds'::regclass) THEN llm_usage._may_record(app) ELSE true END;
+
 -- A hold, which nobody else ends meanwhile; an error if there is none.
 CREATE FUNCTION llm_usage._locked_hold(of_hold bigint) RETURNS llm_usage.budget_holds
   LANGUAGE plpgsql
@@ -63,7 +68,7 @@ DECLARE
 BEGIN
   SELECT h.* INTO hold FROM llm_usage.budget_holds h
    WHERE h.id = of_hold
-     AND CASE WHEN llm_usage._has_row_security('llm_usage.budget_holds'::regclass) THEN llm_usage._may_record(h.app_id) ELSE true END
+     AND llm_usage._may_end(h.app_id)
      FOR UPDATE;
   IF hold.id IS NULL THEN
     RAISE EXCEPTION 'there is no hold %', coalesce(of_hold::text, 'NULL')
@@ -83,7 +88,7 @@ DECLARE
 BEGIN
   DELETE FROM llm_usage.budget_holds h
    WHERE h.id = of_hold
-     AND CASE WHEN llm_usage._has_row_security('llm_usage.budget_holds'::regclass) THEN llm_usage._may_record(h.app_id) ELSE true END
+     AND llm_usage._may_end(h.app_id)
    RETURNING h.* INTO hold;
   IF hold.id IS NULL THEN
     RETURN llm_usage._locked_hold(of_hold);

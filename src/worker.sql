@@ -5,4 +5,6 @@ SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'llm_usage')
    AND to_regprocedure('llm_usage.fold(interval, bigint)') IS NOT NULL
    AND NOT current_setting('transaction_read_only')::boolean
    AND NOT EXISTS (SELECT FROM pg_stat_activity
-                    WHERE datname = current_database() AND starts_with(application_name, 'pg_restore'))
+                    WHERE datname = current_database() AND starts_with(application_name, 'pg_restore')
+                      -- Anybody can call himself so; only who owns the ledger can restore it.
+                      AND pg_has_role(usesysid, (SELECT extowner FROM pg_extension WHERE extname = 'llm_usage'), 'MEMBER'))

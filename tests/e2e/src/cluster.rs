@@ -208,7 +208,12 @@ impl Cluster {
 
     /// Like [`Self::connect`], where the server may be down.
     pub fn try_connect(&self, database: &str) -> Result<Client, postgres::Error> {
-        Config::new().host_path(&self.socket).user("postgres").dbname(database).connect(NoTls)
+        self.connect_as("postgres", database)
+    }
+
+    /// As a role that may log in.
+    pub fn connect_as(&self, role: &str, database: &str) -> Result<Client, postgres::Error> {
+        Config::new().host_path(&self.socket).user(role).dbname(database).connect(NoTls)
     }
 
     /// A new database with the extension; returns its name.

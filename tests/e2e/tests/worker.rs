@@ -207,6 +207,12 @@ fn it_waits_for_the_end_of_a_restore_and_of_read_only_times() {
     wait_until("it rests", || rests(&mut client));
     drop(restore);
     wait_for_folds(&mut client);
+    // Who could not restore does not stop the folds by its name.
+    run(&mut client, "CREATE ROLE stranger LOGIN");
+    let mut stranger = cluster.connect_as("stranger", "postgres").expect("a session");
+    run(&mut stranger, "SET application_name = 'pg_restore'");
+    wait_for_folds(&mut client);
+    drop(stranger);
     alter_system(&mut client, "SET default_transaction_read_only = on");
     wait_until("it rests", || rests(&mut client));
     assert!(!cluster.log().contains("read-only transaction"));
