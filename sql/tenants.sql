@@ -17,14 +17,18 @@ CREATE FUNCTION llm_usage._tenant() RETURNS bigint
 
 -- The tenants' roles that the session has, whoever's rights a function runs with. Who is above policies has none.
 CREATE FUNCTION llm_usage._tenant_roles() RETURNS SETOF llm_usage._tenants
-  LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER
+  LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER ROWS 1
   SET search_path = pg_catalog, pg_temp
-  BEGIN ATOMIC
-    SELECT t.*
-      FROM (SELECT llm_usage._caller() AS name) s
-      JOIN pg_catalog.pg_roles r ON r.rolname = s.name AND NOT r.rolsuper AND NOT r.rolbypassrls
-      JOIN llm_usage._tenants t ON pg_has_role(r.oid, t.role, 'USAGE');
-  END;
+AS $$
+DECLARE
+  caller CONSTANT name := llm_usage._caller();
+BEGIN
+  RETURN QUERY
+  SELECT t.*
+    FROM pg_catalog.pg_roles r
+    JOIN llm_usage._tenants t ON pg_has_role(r.oid, t.role, 'USAGE')
+   WHERE r.rolname = caller AND NOT r.rolsuper AND NOT r.rolbypassrls;
+END $$;
 
 -- Whether totals over all apps are hidden from who asks, as the list of rollups is, too, then: it always has rows.
 CREATE FUNCTION llm_usage._is_tenant() RETURNS boolean

@@ -52,6 +52,7 @@ extension_sql_file!(
         points::_points_add,
         points::_points_packed,
         points::_points_by_part,
+        points::_app_points_by_part,
         points::_points_sorted
     ]
 );

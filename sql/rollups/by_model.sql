@@ -43,9 +43,9 @@ CREATE FUNCTION llm_usage._by_model_batch(after_id bigint, up_to_id bigint, from
                    coalesce(sum(e.requests) FILTER (WHERE e.cost IS NULL), 0) AS unpriced_requests,
                    llm_usage._sum(e.input_tokens) AS input_tokens, sum(e.completion_tokens) AS completion_tokens,
                    coalesce(sum(e.cost), 0) AS cost,
-                   llm_usage._points_agg(e.occurred_at, e.bucket, e.requests, e.input_tokens, e.completion_tokens)
+                   llm_usage._points_agg(e.occurred_at, e.bucket, e.app_id, e.requests, e.input_tokens, e.completion_tokens)
                      AS points
-              FROM (SELECT e.occurred_at, llm_usage._5min(e.occurred_at) AS bucket, e.llm_id, e.model COLLATE "C" AS model,
+              FROM (SELECT e.occurred_at, llm_usage._5min(e.occurred_at) AS bucket, e.app_id, e.llm_id, e.model COLLATE "C" AS model,
                            e.vendor COLLATE "C" AS vendor, e.currency COLLATE "C" AS currency, e.cost,
                            llm_usage._requests(e.requests, e.corrects) AS requests,
                            e.prompt_tokens::bigint + e.cache_read_tokens + e.cache_write_tokens AS input_tokens,
@@ -211,7 +211,7 @@ CREATE FUNCTION llm_usage.model_activity_between(for_model text, starts timestam
   LANGUAGE sql STABLE PARALLEL SAFE
   BEGIN ATOMIC
     WITH line AS MATERIALIZED (
-      SELECT l.number FROM llm_usage._lines l WHERE l.model = for_model
+      SELECT l.number FROM llm_usage._lines l WHERE l.model = for_model AND NOT llm_usage._is_tenant()
     ), bounds AS MATERIALIZED (
       SELECT starts || to_time AS instants
     ), cut AS MATERIALIZED (
@@ -245,12 +245,14 @@ CREATE FUNCTION llm_usage.model_activity_between(for_model text, starts timestam
                  WHERE k.line = l.number AND k.bucket >= h.bucket AND k.bucket < h.bucket + interval '1 hour' OFFSET 0) k
             UNION ALL
             SELECT p.part, p.part, p.requests, p.input_tokens, p.completion_tokens
-              FROM line l
-             CROSS JOIN (SELECT DISTINCT llm_usage._5min(c.at) AS bucket FROM cut c WHERE c.at <> llm_usage._5min(c.at)) m
-             CROSS JOIN LATERAL (
-                SELECT k.bucket, k.points FROM llm_usage._by_model_5min k
-                 WHERE k.line = l.number AND k.bucket = m.bucket OFFSET 0) k
-             CROSS JOIN LATERAL llm_usage._points_by_part(k.points, k.bucket, (SELECT b.instants FROM bounds b)) p
+              FROM (SELECT array_agg(k.points) AS points, array_agg(k.bucket) AS buckets
+                      FROM line l
+                     CROSS JOIN (SELECT DISTINCT llm_usage._5min(c.at) AS bucket FROM cut c WHERE c.at <> llm_usage._5min(c.at)) m
+                     CROSS JOIN LATERAL (
+                        SELECT k.bucket, k.points FROM llm_usage._by_model_5min k
+                         WHERE k.line = l.number AND k.bucket = m.bucket OFFSET 0) k
+                     GROUP BY llm_usage._hour(k.bucket)) m
+             CROSS JOIN LATERAL llm_usage._points_by_part(m.points, m.buckets, (SELECT b.instants FROM bounds b)) p
             UNION ALL
             SELECT t.part, t.last_part, t.requests, t.input_tokens, t.completion_tokens
               FROM llm_usage._tenant_between(for_model, starts, to_time) t
