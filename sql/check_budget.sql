@@ -154,15 +154,6 @@ CREATE FUNCTION llm_usage._entity_spending(
                          WHEN 'Attribute' THEN llm_usage._attr(e.attrs, for_key) = for_value ELSE true END;
   END;
 
--- Events as _decide() remembers them.
-CREATE VIEW llm_usage._counted_events WITH (security_invoker) AS
-  SELECT e.id, e.occurred_at, e.app_id, e.llm_id, e.user_id, e.model, e.vendor, e.currency,
-         llm_usage._requests(e.requests, e.corrects)::bigint AS requests,
-         CASE WHEN e.cost IS NULL THEN llm_usage._requests(e.requests, e.corrects) ELSE 0 END::bigint AS unpriced_requests,
-         e.prompt_tokens::bigint + e.cache_read_tokens + e.cache_write_tokens + e.completion_tokens AS total_tokens,
-         e.cost::text AS cost
-    FROM llm_usage.usage_events e;
-
 -- Up to when a period's events count. Clocks of gateways differ: of a rolling budget what is dated up to a day ahead counts now.
 CREATE FUNCTION llm_usage._counted_to(period_end timestamptz, at timestamptz) RETURNS timestamptz
   LANGUAGE sql STABLE PARALLEL SAFE

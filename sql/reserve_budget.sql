@@ -39,15 +39,13 @@ BEGIN
     RETURN llm_usage._shown(decision);
   END IF;
   until := clock_timestamp() + coalesce(hold_for, '10 minutes');
-  WITH hold AS (
-    INSERT INTO llm_usage.budget_holds AS h (made_at, expires_at, app_id, llm_id, user_id, model, vendor, attrs, budget_ids)
-    VALUES (clock_timestamp(), until, coalesce(app_id, 0), coalesce(llm_id, 0), user_id, model, vendor, attrs, d.counted_ids)
-    RETURNING h.id
-  ), held AS (
+  INSERT INTO llm_usage.budget_holds AS h (made_at, expires_at, app_id, llm_id, user_id, model, vendor, attrs, budget_ids)
+  VALUES (clock_timestamp(), until, coalesce(app_id, 0), coalesce(llm_id, 0), user_id, model, vendor, attrs, d.counted_ids)
+  RETURNING h.id INTO decision.hold_id;
+  FOR budget IN 1 .. cardinality(d.counted_ids) LOOP
     INSERT INTO llm_usage._held (budget_id, hold_id, expires_at, amount)
-    SELECT n.budget_id, hold.id, until, n.amount FROM hold, unnest(d.counted_ids, d.amounts) n (budget_id, amount)
-  )
-  SELECT hold.id INTO decision.hold_id FROM hold;
+    VALUES (d.counted_ids[budget], decision.hold_id, until, d.amounts[budget]);
+  END LOOP;
   RETURN llm_usage._shown(decision);
 END $$;
 COMMENT ON FUNCTION llm_usage.reserve_budget(bigint, text, bigint, bigint, text, jsonb, numeric, text, bigint, bigint, interval) IS

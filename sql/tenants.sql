@@ -43,14 +43,14 @@ END $$;
 
 -- Whether the session may record for an app: a tenant for its own alone.
 CREATE FUNCTION llm_usage._may_record(app bigint) RETURNS boolean
-  LANGUAGE sql STABLE SECURITY DEFINER
+  LANGUAGE plpgsql STABLE SECURITY DEFINER
   SET search_path = pg_catalog, pg_temp
-  BEGIN ATOMIC
-    SELECT NOT EXISTS (
-      SELECT FROM llm_usage._tenant_roles() t
-       WHERE NOT EXISTS (SELECT FROM llm_usage.apps a
-                          WHERE a.id = app AND a.owner_id = coalesce(t.tenant, llm_usage._tenant())));
-  END;
+AS $$
+BEGIN
+  RETURN NOT EXISTS (
+    SELECT FROM llm_usage._tenant_roles() t
+     WHERE NOT EXISTS (SELECT FROM llm_usage.apps a WHERE a.id = app AND a.owner_id = coalesce(t.tenant, llm_usage._tenant())));
+END $$;
 
 -- The app, if the session may record for it: what runs with the owner's rights is bound by no policy.
 CREATE FUNCTION llm_usage._refuse_app(app bigint) RETURNS void

@@ -9,7 +9,7 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use pgrx::trigger_support::PgTriggerError;
 
-use crate::pg::row::NewRow;
+use crate::pg::row::Columns;
 use crate::{error, pg, query};
 
 /// What a session knows of a ledger's ids.
@@ -148,6 +148,6 @@ fn check_row<'a>(
         Some("sessions") => Ledger::Sessions,
         _ => Ledger::Messages,
     };
-    ledger.check_id(NewRow::of(trigger, || ["id"].into_iter())?.number(0))?;
-    NewRow::unchanged(trigger)
+    ledger.check_id(Columns::of(trigger, || ["id"].into_iter())?.number(0))?;
+    Columns::unchanged(trigger)
 }

@@ -13,7 +13,7 @@ use pgrx::trigger_support::PgTriggerError;
 use crate::error;
 use crate::given_id::Ledger;
 use crate::pg;
-use crate::pg::row::NewRow;
+use crate::pg::row::Columns;
 use crate::prices;
 
 const COST: usize = event_column("cost");
@@ -21,13 +21,13 @@ const CURRENCY: usize = event_column("currency");
 const MODEL: usize = event_column("model");
 const REPORTED_COST: usize = event_column("reported_cost");
 // Columns that no writer gives stand behind the others.
-const CORRECTS: usize = EVENT_COLUMNS.len();
+pub const CORRECTS: usize = EVENT_COLUMNS.len();
 const PRICED: usize = EVENT_COLUMNS.len() + 1;
-const ID: usize = EVENT_COLUMNS.len() + 2;
-const REQUESTS: usize = EVENT_COLUMNS.len() + 3;
+pub const ID: usize = EVENT_COLUMNS.len() + 2;
+pub const REQUESTS: usize = EVENT_COLUMNS.len() + 3;
 
-/// The names of the columns that the trigger looks at; their places here are the constants above.
-fn names() -> impl Iterator<Item = &'static str> {
+/// The names of the columns that are read of an event; their places here are the constants above.
+pub fn names() -> impl Iterator<Item = &'static str> {
     EVENT_COLUMNS.iter().map(|(name, _)| *name).chain(["corrects", "priced", "id", "requests"])
 }
 
@@ -49,12 +49,12 @@ mod llm_usage {
 fn check_and_price<'a>(
     trigger: &'a PgTrigger<'a>,
 ) -> Result<Option<PgHeapTuple<'a, AllocatedByPostgres>>, ErrorReport> {
-    let row = NewRow::of(trigger, names)?;
+    let row = Columns::of(trigger, names)?;
     Ledger::UsageEvents.check_id(row.number(ID))?;
     check(&row).map_err(|error| error::violation(&error))?;
     // A restored event that found no price when it was recorded finds none now.
     if !row.is_null(COST) || !row.is_null(PRICED) {
-        return NewRow::unchanged(trigger);
+        return Columns::unchanged(trigger);
     }
     let cost = cost(&row)?;
     let priced = (PRICED, cost.is_some().into_datum());
@@ -74,7 +74,7 @@ fn check_and_price<'a>(
     Ok(Some(priced_row))
 }
 
-fn check(row: &NewRow) -> Result<(), Error> {
+fn check(row: &Columns) -> Result<(), Error> {
     let is_correction = !row.is_null(CORRECTS);
     for (column, (name, kind)) in EVENT_COLUMNS.iter().enumerate() {
         let accepted = row.is_null(column)
@@ -100,7 +100,7 @@ fn check(row: &NewRow) -> Result<(), Error> {
     Ok(())
 }
 
-fn shown(row: &NewRow, column: usize, kind: Kind) -> String {
+fn shown(row: &Columns, column: usize, kind: Kind) -> String {
     match kind {
         Kind::Count | Kind::Difference | Kind::Id | Kind::Requests => row.number(column).to_string(),
         Kind::Cost => row.decimal(column),
@@ -112,7 +112,7 @@ fn shown(row: &NewRow, column: usize, kind: Kind) -> String {
 }
 
 /// Cost and currency of an event, `None` where no price is known.
-fn cost(row: &NewRow) -> Result<Option<(BigDecimal, String)>, ErrorReport> {
+fn cost(row: &Columns) -> Result<Option<(BigDecimal, String)>, ErrorReport> {
     // Without a model the table refuses it.
     let Some(model) = row.text(MODEL) else { return Ok(None) };
     let request = Request {

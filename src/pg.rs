@@ -23,6 +23,7 @@ use serde::Serialize;
 use crate::error::{failed, report};
 
 pub mod background;
+pub mod lookup;
 pub mod row;
 pub mod tail;
 

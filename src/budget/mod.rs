@@ -13,6 +13,7 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
 use crate::error::failed;
+use crate::pg::lookup::{self, Key};
 use crate::query::{self, Row};
 use crate::{error, pg};
 
@@ -26,10 +27,44 @@ const MOST_REMEMBERED: usize = 10_000;
 /// The first number of the advisory locks of budgets, the letters LLMB; the second is the budget's.
 const LOCKS: i32 = 0x4c4c_4d42;
 
-/// What a budget is of; an attribute has no place here.
+/// What budgets stand on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Kind {
+    App,
+    Llm,
+    User,
+    Model,
+    Vendor,
+    Attribute,
+    All,
+}
+
+impl Kind {
+    const WORDS: [(Self, &str); 7] = [
+        (Self::App, "App"),
+        (Self::Llm, "LLM"),
+        (Self::User, "User"),
+        (Self::Model, "Model"),
+        (Self::Vendor, "Vendor"),
+        (Self::Attribute, "Attribute"),
+        (Self::All, "All"),
+    ];
+
+    fn of(word: &str) -> Result<Self, ErrorReport> {
+        let found = Self::WORDS.iter().find(|(_, known)| *known == word);
+        found.map(|(kind, _)| *kind).ok_or_else(|| failed(format!("an entity of type {word}")))
+    }
+
+    /// `budgets.entity_type`.
+    fn word(self) -> &'static str {
+        Self::WORDS[self as usize].1
+    }
+}
+
+/// What a budget is of; an attribute's key has no place here.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Entity {
-    kind: String,
+    kind: Kind,
     id: Option<i64>,
     value: Option<String>,
 }
@@ -186,15 +221,15 @@ fn answers(ids: &[i64], call: &Call) -> Result<Answers, ErrorReport> {
         let transactions = pg::most_transactions();
         let asked = asked_of(ids, call, is_remembered.then_some(generation))?;
         let folded = if is_remembered { tail::read()? } else { None };
-        let held = if folded.is_some() { held(ids)? } else { HashMap::new() };
         let mut answers = Vec::with_capacity(asked.len());
         for asked in asked {
-            let standing = match folded {
-                Some(folded) if asked.is_simple() => Standing {
-                    spent: asked.spent(folded)?,
-                    held: held.get(&asked.id).cloned().unwrap_or_default(),
-                },
-                _ => standing(asked.id)?,
+            let remembered = match folded {
+                Some(folded) if asked.is_simple() => asked.standing(folded)?,
+                _ => None,
+            };
+            let standing = match remembered {
+                Some(standing) => standing,
+                None => standing(asked.id)?,
             };
             if let Some(answer) = asked.budget.answer(call, &standing, transactions) {
                 answers.push((asked, standing, answer));
@@ -235,13 +270,16 @@ fn asked_of(ids: &[i64], call: &Call, generation: Option<u64>) -> Result<Vec<Rc<
     Ok(found)
 }
 
-/// What of each budget is held now.
-fn held(ids: &[i64]) -> Result<HashMap<i64, BigDecimal>, ErrorReport> {
-    let args = [ids.to_vec().into(), pg::instant(pg::now())?.into()];
-    let rows = query::select(include_str!("held.sql"), &args, |row| {
-        Ok((row.id(1)?, row.decimal(2)?.unwrap_or_default()))
-    })?;
-    Ok(rows.into_iter().collect())
+/// What of a budget is held now; `None` if that cannot be told.
+fn held(id: i64) -> Result<Option<BigDecimal>, ErrorReport> {
+    let names = || ["amount"].into_iter();
+    let mut held = BigDecimal::default();
+    let is_told =
+        lookup::rows(pg::relation(c"_held"), &[Key::Is(id), Key::After(pg::now())], names, |row| {
+            held += row.decimal(0).parse::<BigDecimal>().map_err(failed)?;
+            Ok(true)
+        })?;
+    Ok(is_told.then_some(held))
 }
 
 /// A row of `budgets.sql`.
@@ -270,7 +308,7 @@ fn asked(row: &Row) -> Result<Asked, ErrorReport> {
             is_hard: row.get(14)?.unwrap_or(true),
             resets_at: row.get(18)?,
         },
-        entity: Entity { kind: row.text(2)?, id: row.get(3)?, value: row.get(4)? },
+        entity: Entity { kind: Kind::of(&row.text(2)?)?, id: row.get(3)?, value: row.get(4)? },
         converts,
         counted: (row.instant(15)?, row.instant(17)?),
         resets_at: row.get(16)?,
@@ -287,7 +325,7 @@ fn standing(id: i64) -> Result<Standing, ErrorReport> {
 }
 
 /// The entity, its range, and the currency of the costs.
-type Key = (Entity, (i64, i64), String);
+type Sought = (Entity, (i64, i64), String);
 
 /// What a session remembers as long as no table changes: its definition, or as its trigger announces.
 struct Remembered<K, V> {
@@ -317,13 +355,19 @@ thread_local! {
     static CALLS: RefCell<Remembered<CallKey, Vec<i64>>> = RefCell::default();
     static BUDGETS: RefCell<Remembered<i64, Rc<Asked>>> = RefCell::default();
     /// What rollups hold, which only a fold changes; and how far they were folded.
-    static FOLDED: RefCell<(Folded, HashMap<Key, Sums>)> = RefCell::default();
+    static FOLDED: RefCell<(Folded, HashMap<Sought, Sums>)> = RefCell::default();
 }
 
 impl Asked {
     /// Whether its spending is a sum of what a session remembers.
     fn is_simple(&self) -> bool {
-        !self.converts && self.entity.kind != "Attribute"
+        !self.converts && self.entity.kind != Kind::Attribute
+    }
+
+    /// As the view `budget_status` has it, too; `None` if what is held cannot be told.
+    fn standing(&self, folded: Folded) -> Result<Option<Standing>, ErrorReport> {
+        let Some(held) = held(self.id)? else { return Ok(None) };
+        Ok(Some(Standing { spent: self.spent(folded)?, held }))
     }
 
     fn spent(&self, folded: Folded) -> Result<BigDecimal, ErrorReport> {
@@ -354,36 +398,54 @@ impl Asked {
         if let Some(sums) = known {
             return Ok(sums);
         }
-        let rows = self.read_folded(currency)?;
-        let sums = error::required("sums", rows.into_iter().next())?;
+        let sums = self.read_folded(currency)?;
         FOLDED.with_borrow_mut(|(_, known)| known.insert(key, sums.clone()));
         Ok(sums)
     }
 
-    fn read_folded(&self, currency: &str) -> Result<Vec<Sums>, ErrorReport> {
-        let sums = |row: Row| {
-            Ok(Sums {
-                cost: row.decimal(1)?.unwrap_or_default(),
-                requests: row.id(2)?,
-                unpriced_requests: row.id(3)?,
-                tokens: row.id(4)?,
-            })
-        };
+    fn read_folded(&self, currency: &str) -> Result<Sums, ErrorReport> {
         let Entity { kind, id, value } = &self.entity;
         let (from, to) = self.counted;
-        // What most budgets ask for is one row.
-        if matches!(kind.as_str(), "App" | "LLM") && month(from) == from && next_month(from) == to {
-            let args = [kind.as_str().into(), (*id).into(), currency.into(), pg::instant(from)?.into()];
-            return query::select(include_str!("folded_month.sql"), &args, sums);
+        if let (Kind::App | Kind::Llm, Some(id)) = (kind, id)
+            && month(from) == from
+            && next_month(from) == to
+            && let Some(sums) = of_month(*kind, *id, currency, from)?
+        {
+            return Ok(sums);
         }
         let args = [
-            kind.as_str().into(),
+            kind.word().into(),
             (*id).into(),
             value.as_deref().into(),
             currency.into(),
             pg::instant(from)?.into(),
             pg::instant(to)?.into(),
         ];
-        query::select(include_str!("folded.sql"), &args, sums)
+        let rows = query::select(include_str!("folded.sql"), &args, |row| {
+            Ok(Sums {
+                cost: row.decimal(1)?.unwrap_or_default(),
+                requests: row.id(2)?,
+                unpriced_requests: row.id(3)?,
+                tokens: row.id(4)?,
+            })
+        })?;
+        error::required("sums", rows.into_iter().next())
     }
+}
+
+/// What most budgets ask for: a row for each currency; `None` if that cannot be told.
+fn of_month(kind: Kind, id: i64, currency: &str, month: i64) -> Result<Option<Sums>, ErrorReport> {
+    let names = || ["currency", "cost", "requests", "unpriced_requests", "total_tokens"].into_iter();
+    let keys = [Key::At(month), Key::Named(kind.word()), Key::Is(id)];
+    let mut sums = Sums::default();
+    let is_told = lookup::rows(pg::relation(c"_by_entity_month"), &keys, names, |row| {
+        if row.text(0) == Some(currency) {
+            sums.cost += row.decimal(1).parse::<BigDecimal>().map_err(failed)?;
+        }
+        sums.requests += row.number(2);
+        sums.unpriced_requests += row.number(3);
+        sums.tokens += row.number(4);
+        Ok(true)
+    })?;
+    Ok(is_told.then_some(sums))
 }

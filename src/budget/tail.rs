@@ -6,10 +6,15 @@ use std::collections::HashSet;
 use std::rc::Rc;
 
 use bigdecimal::BigDecimal;
+use llm_usage_core::event::event_column;
 use pgrx::pg_sys::panic::ErrorReport;
 
-use super::Entity;
-use crate::query::{self, Row};
+use super::{Entity, Kind};
+use crate::error::failed;
+use crate::ledger::{self, CORRECTS, ID, REQUESTS};
+use crate::pg;
+use crate::pg::lookup::{self, Key};
+use crate::pg::row::Columns;
 
 /// A longer tail is read by SQL, which does not carry it over row by row.
 const MOST_EVENTS: usize = 20_000;
@@ -44,7 +49,7 @@ struct Event {
 }
 
 /// Which ledger is folded, and up to which id: the extension may be created anew.
-pub type Folded = (i64, i64);
+pub type Folded = (pgrx::pg_sys::Oid, i64);
 
 #[derive(Default)]
 struct Tail {
@@ -64,8 +69,7 @@ thread_local! {
 
 /// Reads what the snapshot has and memory has not; returns how far the ledger is folded. `None`: the tail is too long.
 pub fn read() -> Result<Option<Folded>, ErrorReport> {
-    let rows = query::select(include_str!("folded_up_to.sql"), &[], |row| Ok((row.id(1)?, row.id(2)?)))?;
-    let folded = rows.first().copied().unwrap_or_default();
+    let Some(folded) = folded()? else { return Ok(None) };
     let mut tail = TAIL.take();
     if tail.folded.0 != folded.0 || tail.folded.1 > folded.1 {
         tail = Tail { folded: (folded.0, 0), ..Tail::default() };
@@ -79,29 +83,45 @@ pub fn read() -> Result<Option<Folded>, ErrorReport> {
     let oldest = tail.missing.iter().copied().min().filter(|id| read_up_to - id < FEW);
     let from = oldest.map_or(read_up_to, |id| id - 1);
     let known = if oldest.is_some() { tail.ids_after(from) } else { HashSet::new() };
-    let rows = query::select(include_str!("new_events.sql"), &[from.into()], |row| match row.id(1)? {
-        id if known.contains(&id) => Ok(None),
-        id => tail.event(id, &row).map(Some),
+    let (mut found, mut last) = (Vec::new(), read_up_to);
+    let is_read = pg::tail::rows(folded.0, Key::Above(from), ledger::names, |row| {
+        let id = row.number(ID);
+        last = last.max(id);
+        if !known.contains(&id) {
+            found.push(tail.event(row)?);
+        }
+        Ok(found.len() <= MOST_EVENTS)
     })?;
-    let mut found: Vec<Event> = rows.into_iter().flatten().collect();
-    let last = found.iter().map(|event| event.id).fold(read_up_to, i64::max);
     // An id may have been set far ahead.
     let skipped = usize::try_from(last - read_up_to).unwrap_or(usize::MAX);
-    if tail.events.len() + found.len().max(skipped) > MOST_EVENTS {
+    if !is_read || tail.events.len() + found.len().max(skipped) > MOST_EVENTS {
         TAIL.set(Tail { folded, is_too_long: true, ..Tail::default() });
         return Ok(None);
     }
-    if oldest.is_none() && !tail.missing.is_empty() {
-        let missing = tail.missing.clone();
-        let late = query::select(include_str!("missing_events.sql"), &[missing.into()], |row| {
-            tail.event(row.id(1)?, &row)
-        })?;
-        found.extend(late);
+    if oldest.is_none() {
+        for id in tail.missing.clone() {
+            pg::tail::rows(folded.0, Key::Is(id), ledger::names, |row| {
+                found.push(tail.event(row)?);
+                Ok(false)
+            })?;
+        }
     }
     tail.add(found, last);
     tail.is_too_long = tail.missing.len() > MOST_MISSING;
     TAIL.set(tail);
     Ok(Some(folded))
+}
+
+/// `None` if that cannot be told.
+fn folded() -> Result<Option<Folded>, ErrorReport> {
+    const LEDGER: &str = "usage_events";
+    let mut up_to = 0;
+    let names = || ["folded_up_to"].into_iter();
+    let is_told = lookup::rows(pg::relation(c"_fold_progress"), &[Key::Named(LEDGER)], names, |row| {
+        up_to = row.number(0);
+        Ok(false)
+    })?;
+    Ok(is_told.then(|| (pg::relation(c"usage_events"), up_to)))
 }
 
 /// Adds what the entity did in `[from, to)` to the sums; costs in the currency only.
@@ -121,14 +141,14 @@ pub fn add_up(entity: &Entity, (from, to): (i64, i64), currency: &str, sums: &mu
 
 impl Entity {
     fn made(&self, event: &Event) -> bool {
-        let value = || self.value.as_deref();
-        match self.kind.as_str() {
-            "App" => self.id == Some(event.app_id),
-            "LLM" => self.id == Some(event.llm_id),
-            "User" => event.user_id.is_some() && self.id == event.user_id,
-            "Model" => value() == Some(&*event.model),
-            "Vendor" => event.vendor.is_some() && value() == event.vendor.as_deref(),
-            _ => true,
+        let is = |word: &str| self.value.as_deref() == Some(word);
+        match self.kind {
+            Kind::App => self.id == Some(event.app_id),
+            Kind::Llm => self.id == Some(event.llm_id),
+            Kind::User => event.user_id.is_some() && self.id == event.user_id,
+            Kind::Model => is(&event.model),
+            Kind::Vendor => event.vendor.as_deref().is_some_and(is),
+            Kind::Attribute | Kind::All => true,
         }
     }
 }
@@ -160,26 +180,44 @@ impl Tail {
         self.events.iter().map(|event| event.id).filter(|known| *known > id).collect()
     }
 
-    fn event(&mut self, id: i64, row: &Row) -> Result<Event, ErrorReport> {
+    fn event(&mut self, row: &Columns) -> Result<Event, ErrorReport> {
+        const MODEL: usize = event_column("model");
+        const VENDOR: usize = event_column("vendor");
+        const USER: usize = event_column("user_id");
+        const COST: usize = event_column("cost");
+        const TOKENS: [usize; 4] = [
+            event_column("prompt_tokens"),
+            event_column("cache_read_tokens"),
+            event_column("cache_write_tokens"),
+            event_column("completion_tokens"),
+        ];
+        // As _requests() has it.
+        let requests = match row.is_null(REQUESTS) {
+            false => row.number(REQUESTS),
+            true => i64::from(row.is_null(CORRECTS)),
+        };
         Ok(Event {
-            id,
-            occurred_at: row.instant(2)?,
-            app_id: row.id(3)?,
-            llm_id: row.id(4)?,
-            user_id: row.get(5)?,
-            model: self.word(row.text(6)?),
-            vendor: row.get(7)?.map(|vendor| self.word(vendor)),
-            currency: self.word(row.text(8)?),
-            requests: row.id(9)?,
-            unpriced_requests: row.id(10)?,
-            tokens: row.id(11)?,
-            cost: row.decimal(12)?.unwrap_or_default(),
+            id: row.number(ID),
+            occurred_at: row.instant(const { event_column("occurred_at") }),
+            app_id: row.number(const { event_column("app_id") }),
+            llm_id: row.number(const { event_column("llm_id") }),
+            user_id: (!row.is_null(USER)).then(|| row.number(USER)),
+            model: self.word(row.text(MODEL).unwrap_or_default()),
+            vendor: row.text(VENDOR).map(|vendor| self.word(vendor)),
+            currency: self.word(row.text(const { event_column("currency") }).unwrap_or_default()),
+            requests,
+            unpriced_requests: if row.is_null(COST) { requests } else { 0 },
+            tokens: TOKENS.iter().map(|column| row.number(*column)).sum(),
+            cost: match row.is_null(COST) {
+                true => BigDecimal::default(),
+                false => row.decimal(COST).parse().map_err(failed)?,
+            },
         })
     }
 
     /// The word, kept once.
-    fn word(&mut self, text: String) -> Rc<str> {
-        if let Some(word) = self.words.get(text.as_str()) {
+    fn word(&mut self, text: &str) -> Rc<str> {
+        if let Some(word) = self.words.get(text) {
             return word.clone();
         }
         let word: Rc<str> = text.into();

@@ -1,4 +1,4 @@
-//! The rows of triggers, read from where the server has them already.
+//! Rows in their parts: those of triggers, read from where the server has them already, and those that were looked up.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -13,15 +13,15 @@ use pgrx::varlena::{varatt_is_1b_e, varatt_is_4b_c, varlena_to_byte_slice};
 use super::{POSTGRES_EPOCH, known_generation, transaction_start};
 use crate::error::failed;
 
-/// The row that an INSERT is about to write, as its trigger sees it; columns are numbered as their names were given.
-pub struct NewRow<'a> {
+/// A row in its parts; columns are numbered as their names were given.
+pub struct Columns<'a> {
     places: Rc<[usize]>,
     values: &'a [pg_sys::Datum],
     nulls: &'a [bool],
 }
 
-impl<'a> NewRow<'a> {
-    /// The row in its parts, which the server has made of it already.
+impl<'a> Columns<'a> {
+    /// The row that an INSERT is about to write, as its trigger sees it, in the parts that the server has made of it already.
     pub fn of<I: Iterator<Item = &'static str>>(
         trigger: &'a PgTrigger,
         names: impl FnOnce() -> I,
@@ -147,6 +147,40 @@ impl<'a> NewRow<'a> {
     }
 }
 
+/// Room for the rows of a table, one after the other.
+pub struct Room {
+    descriptor: pg_sys::TupleDesc,
+    places: Rc<[usize]>,
+    values: Vec<pg_sys::Datum>,
+    nulls: Vec<bool>,
+}
+
+impl Room {
+    /// # Safety
+    /// The relation is open, and stays so.
+    pub unsafe fn of<I: Iterator<Item = &'static str>>(
+        relation: pg_sys::Relation,
+        names: impl FnOnce() -> I,
+    ) -> Result<Self, ErrorReport> {
+        // SAFETY: the relation is open.
+        unsafe {
+            let descriptor = (*relation).rd_att;
+            let count = usize::try_from((*descriptor).natts).map_err(failed)?;
+            let (values, nulls) = (vec![pg_sys::Datum::from(0); count], vec![true; count]);
+            Ok(Self { descriptor, places: places(relation, names)?, values, nulls })
+        }
+    }
+
+    /// # Safety
+    /// The row is one of the relation's.
+    pub unsafe fn read(&mut self, row: pg_sys::HeapTuple) -> Columns<'_> {
+        let (values, nulls) = (self.values.as_mut_ptr(), self.nulls.as_mut_ptr());
+        // SAFETY: there is room for each column of the row.
+        unsafe { pg_sys::heap_deform_tuple(row, self.descriptor, values, nulls) };
+        Columns { places: self.places.clone(), values: &self.values, nulls: &self.nulls }
+    }
+}
+
 /// Of a partitioned table the server keeps the tuple that a trigger gives back as it was until the statement ends: one that loads
 /// a history of millions would take all memory. From so many on each row is given back as a copy, which costs a little and is freed.
 const MOST_KEPT: u64 = 10_000;
@@ -164,7 +198,7 @@ fn rows_of_transaction() -> u64 {
     rows
 }
 
-/// The generation of what is remembered, and where each table has the columns of a [`NewRow`].
+/// The generation of what is remembered, and where each table has its [`Columns`]: of one table always the same.
 type Places = (u64, HashMap<pg_sys::Oid, Rc<[usize]>>);
 
 thread_local! {

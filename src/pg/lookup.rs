@@ -1,0 +1,160 @@
+//! Rows found by a table's primary key, in the active snapshot and without a plan: to set one up takes longer than to read what is
+//! asked before each call.
+
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+
+use super::POSTGRES_EPOCH;
+use super::row::{Columns, Room};
+
+/// What a column of the key has to be.
+#[derive(Clone, Copy)]
+pub enum Key<'a> {
+    Is(i64),
+    Above(i64),
+    /// Microseconds since 1970.
+    At(i64),
+    After(i64),
+    Named(&'a str),
+}
+
+impl Key<'_> {
+    /// Type of the column, the operator's place in its order, and the operator's function.
+    fn operator(self) -> (pg_sys::Oid, u32, u32) {
+        match self {
+            Self::Is(_) => (pg_sys::INT8OID, pg_sys::BTEqualStrategyNumber, pg_sys::F_INT8EQ),
+            Self::Above(_) => (pg_sys::INT8OID, pg_sys::BTGreaterStrategyNumber, pg_sys::F_INT8GT),
+            Self::At(_) => (pg_sys::TIMESTAMPTZOID, pg_sys::BTEqualStrategyNumber, pg_sys::F_TIMESTAMPTZ_EQ),
+            Self::After(_) => {
+                (pg_sys::TIMESTAMPTZOID, pg_sys::BTGreaterStrategyNumber, pg_sys::F_TIMESTAMPTZ_GT)
+            }
+            Self::Named(_) => (pg_sys::TEXTOID, pg_sys::BTEqualStrategyNumber, pg_sys::F_TEXTEQ),
+        }
+    }
+
+    fn datum(self) -> pg_sys::Datum {
+        match self {
+            Self::Is(number) | Self::Above(number) => pg_sys::Datum::from(number),
+            Self::At(instant) | Self::After(instant) => {
+                pg_sys::Datum::from(instant.saturating_sub(POSTGRES_EPOCH))
+            }
+            Self::Named(name) => name.into_datum().unwrap_or(pg_sys::Datum::from(0)),
+        }
+    }
+}
+
+/// Hands over the rows of a table whose primary key begins like that, in its order, until it is told that no more are wanted.
+/// False if that cannot be answered: of what is no table, or has another key.
+pub fn rows<I: Iterator<Item = &'static str>>(
+    table: pg_sys::Oid,
+    keys: &[Key],
+    names: impl Fn() -> I,
+    mut wants_more: impl FnMut(&Columns) -> Result<bool, ErrorReport>,
+) -> Result<bool, ErrorReport> {
+    let mut result = Ok(());
+    // SAFETY: what is opened is closed again, and stays locked like what a statement reads.
+    unsafe {
+        let relation = pg_sys::try_relation_open(table, pg_sys::AccessShareLock as i32);
+        if relation.is_null() {
+            return Ok(false);
+        }
+        let mut room = Room::of(relation, names)?;
+        let is_answered = scan(relation, keys, |tuple| {
+            wants_more(&room.read(tuple)).unwrap_or_else(|error| {
+                result = Err(error);
+                false
+            })
+        });
+        pg_sys::relation_close(relation, pg_sys::NoLock as i32);
+        result.map(|()| is_answered)
+    }
+}
+
+/// Whether there is any such row; `None` if that cannot be answered.
+pub fn is_any(table: pg_sys::Oid, key: Key) -> Option<bool> {
+    let mut is_found = false;
+    // SAFETY: as above.
+    unsafe {
+        let relation = pg_sys::try_relation_open(table, pg_sys::AccessShareLock as i32);
+        if relation.is_null() {
+            return None;
+        }
+        let is_answered = scan(relation, &[key], |_| {
+            is_found = true;
+            false
+        });
+        pg_sys::relation_close(relation, pg_sys::NoLock as i32);
+        is_answered.then_some(is_found)
+    }
+}
+
+/// # Safety
+/// The table is open.
+unsafe fn scan(
+    table: pg_sys::Relation,
+    keys: &[Key],
+    mut wants_more: impl FnMut(pg_sys::HeapTuple) -> bool,
+) -> bool {
+    // SAFETY: the table is open, and so is the index while it is read; its list of indexes is the caller's own.
+    unsafe {
+        pg_sys::list_free(pg_sys::RelationGetIndexList(table));
+        let key = (*table).rd_pkindex;
+        if (*(*table).rd_rel).relkind as u8 != pg_sys::RELKIND_RELATION || key == pg_sys::InvalidOid {
+            return false;
+        }
+        let index = pg_sys::index_open(key, pg_sys::AccessShareLock as i32);
+        let scan_keys = scan_keys(table, index, keys);
+        if let Some(mut scan_keys) = scan_keys {
+            let count = scan_keys.len() as i32;
+            let snapshot = pg_sys::GetActiveSnapshot();
+            let scan =
+                pg_sys::systable_beginscan_ordered(table, index, snapshot, count, scan_keys.as_mut_ptr());
+            loop {
+                let tuple =
+                    pg_sys::systable_getnext_ordered(scan, pg_sys::ScanDirection::ForwardScanDirection);
+                if tuple.is_null() || !wants_more(tuple) {
+                    break;
+                }
+            }
+            pg_sys::systable_endscan_ordered(scan);
+            pg_sys::index_close(index, pg_sys::NoLock as i32);
+            return true;
+        }
+        pg_sys::index_close(index, pg_sys::NoLock as i32);
+        false
+    }
+}
+
+/// `None` if the index begins with other columns.
+///
+/// # Safety
+/// Both are open.
+unsafe fn scan_keys(
+    table: pg_sys::Relation,
+    index: pg_sys::Relation,
+    keys: &[Key],
+) -> Option<Vec<pg_sys::ScanKeyData>> {
+    // SAFETY: an index has a column, a type and a collation for each of its keys.
+    unsafe {
+        let key_columns = usize::try_from((*(*index).rd_index).indnkeyatts).ok()?;
+        let columns = (*(*index).rd_index).indkey.values.as_slice(key_columns);
+        let of_column = |(place, key): (usize, &Key)| {
+            let column = *columns.get(place)?;
+            let (kind, strategy, function) = key.operator();
+            if pg_sys::get_atttype((*table).rd_id, column) != kind {
+                return None;
+            }
+            let mut scan_key = pg_sys::ScanKeyData::default();
+            pg_sys::ScanKeyInit(
+                &mut scan_key,
+                column,
+                strategy as pg_sys::StrategyNumber,
+                pg_sys::Oid::from_u32(function),
+                key.datum(),
+            );
+            scan_key.sk_collation = *(*index).rd_indcollation.add(place);
+            Some(scan_key)
+        };
+        keys.iter().enumerate().map(of_column).collect()
+    }
+}
