@@ -275,7 +275,7 @@ fn held(id: i64) -> Result<Option<BigDecimal>, ErrorReport> {
     let names = || ["amount"].into_iter();
     let mut held = BigDecimal::default();
     let is_told =
-        lookup::rows(pg::relation(c"_held"), &[Key::Is(id), Key::After(pg::now())], names, |row| {
+        lookup::rows(pg::relation(c"_held"), &[&[Key::Is(id), Key::After(pg::now())]], names, |row| {
             held += row.decimal(0).parse::<BigDecimal>().map_err(failed)?;
             Ok(true)
         })?;
@@ -438,7 +438,7 @@ fn of_month(kind: Kind, id: i64, currency: &str, month: i64) -> Result<Option<Su
     let names = || ["currency", "cost", "requests", "unpriced_requests", "total_tokens"].into_iter();
     let keys = [Key::At(month), Key::Named(kind.word()), Key::Is(id)];
     let mut sums = Sums::default();
-    let is_told = lookup::rows(pg::relation(c"_by_entity_month"), &keys, names, |row| {
+    let is_told = lookup::rows(pg::relation(c"_by_entity_month"), &[&keys], names, |row| {
         if row.text(0) == Some(currency) {
             sums.cost += row.decimal(1).parse::<BigDecimal>().map_err(failed)?;
         }

@@ -84,7 +84,7 @@ pub fn read() -> Result<Option<Folded>, ErrorReport> {
     let from = oldest.map_or(read_up_to, |id| id - 1);
     let known = if oldest.is_some() { tail.ids_after(from) } else { HashSet::new() };
     let (mut found, mut last) = (Vec::new(), read_up_to);
-    let is_read = pg::tail::rows(folded.0, Key::Above(from), ledger::names, |row| {
+    let is_read = pg::tail::rows(folded.0, &[Key::Above(from)], ledger::names, |row| {
         let id = row.number(ID);
         last = last.max(id);
         if !known.contains(&id) {
@@ -98,13 +98,12 @@ pub fn read() -> Result<Option<Folded>, ErrorReport> {
         TAIL.set(Tail { folded, is_too_long: true, ..Tail::default() });
         return Ok(None);
     }
-    if oldest.is_none() {
-        for id in tail.missing.clone() {
-            pg::tail::rows(folded.0, Key::Is(id), ledger::names, |row| {
-                found.push(tail.event(row)?);
-                Ok(false)
-            })?;
-        }
+    if oldest.is_none() && !tail.missing.is_empty() {
+        let missing: Vec<Key> = tail.missing.iter().copied().map(Key::Is).collect();
+        pg::tail::rows(folded.0, &missing, ledger::names, |row| {
+            found.push(tail.event(row)?);
+            Ok(true)
+        })?;
     }
     tail.add(found, last);
     tail.is_too_long = tail.missing.len() > MOST_MISSING;
@@ -117,7 +116,7 @@ fn folded() -> Result<Option<Folded>, ErrorReport> {
     const LEDGER: &str = "usage_events";
     let mut up_to = 0;
     let names = || ["folded_up_to"].into_iter();
-    let is_told = lookup::rows(pg::relation(c"_fold_progress"), &[Key::Named(LEDGER)], names, |row| {
+    let is_told = lookup::rows(pg::relation(c"_fold_progress"), &[&[Key::Named(LEDGER)]], names, |row| {
         up_to = row.number(0);
         Ok(false)
     })?;

@@ -43,11 +43,11 @@ impl Key<'_> {
     }
 }
 
-/// Hands over the rows of a table whose primary key begins like that, in its order, until it is told that no more are wanted.
-/// False if that cannot be answered: of what is no table, or has another key.
+/// Hands over the rows of a table whose primary key begins like one of the keys, of each in the table's order, until it is told
+/// that no more are wanted. False if that cannot be answered: of what is no table, or has another key.
 pub fn rows<I: Iterator<Item = &'static str>>(
     table: pg_sys::Oid,
-    keys: &[Key],
+    keys: &[&[Key]],
     names: impl Fn() -> I,
     mut wants_more: impl FnMut(&Columns) -> Result<bool, ErrorReport>,
 ) -> Result<bool, ErrorReport> {
@@ -79,7 +79,7 @@ pub fn is_any(table: pg_sys::Oid, key: Key) -> Option<bool> {
         if relation.is_null() {
             return None;
         }
-        let is_answered = scan(relation, &[key], |_| {
+        let is_answered = scan(relation, &[&[key]], |_| {
             is_found = true;
             false
         });
@@ -92,36 +92,58 @@ pub fn is_any(table: pg_sys::Oid, key: Key) -> Option<bool> {
 /// The table is open.
 unsafe fn scan(
     table: pg_sys::Relation,
-    keys: &[Key],
+    keys: &[&[Key]],
     mut wants_more: impl FnMut(pg_sys::HeapTuple) -> bool,
 ) -> bool {
     // SAFETY: the table is open, and so is the index while it is read; its list of indexes is the caller's own.
     unsafe {
-        pg_sys::list_free(pg_sys::RelationGetIndexList(table));
+        if !(*table).rd_indexvalid {
+            pg_sys::list_free(pg_sys::RelationGetIndexList(table));
+        }
         let key = (*table).rd_pkindex;
         if (*(*table).rd_rel).relkind as u8 != pg_sys::RELKIND_RELATION || key == pg_sys::InvalidOid {
             return false;
         }
         let index = pg_sys::index_open(key, pg_sys::AccessShareLock as i32);
-        let scan_keys = scan_keys(table, index, keys);
-        if let Some(mut scan_keys) = scan_keys {
-            let count = scan_keys.len() as i32;
-            let snapshot = pg_sys::GetActiveSnapshot();
-            let scan =
-                pg_sys::systable_beginscan_ordered(table, index, snapshot, count, scan_keys.as_mut_ptr());
-            loop {
-                let tuple =
-                    pg_sys::systable_getnext_ordered(scan, pg_sys::ScanDirection::ForwardScanDirection);
-                if tuple.is_null() || !wants_more(tuple) {
-                    break;
-                }
+        let mut is_answered = true;
+        for keys in keys {
+            let Some(keys) = scan_keys(table, index, keys) else {
+                is_answered = false;
+                break;
+            };
+            if !scan_index(table, index, keys, &mut wants_more) {
+                break;
             }
-            pg_sys::systable_endscan_ordered(scan);
-            pg_sys::index_close(index, pg_sys::NoLock as i32);
-            return true;
         }
         pg_sys::index_close(index, pg_sys::NoLock as i32);
-        false
+        is_answered
+    }
+}
+
+/// Whether more are wanted.
+///
+/// # Safety
+/// Both are open.
+unsafe fn scan_index(
+    table: pg_sys::Relation,
+    index: pg_sys::Relation,
+    mut keys: Vec<pg_sys::ScanKeyData>,
+    mut wants_more: impl FnMut(pg_sys::HeapTuple) -> bool,
+) -> bool {
+    // SAFETY: both are open; a row is there until the next one is asked for.
+    unsafe {
+        let (snapshot, count) = (pg_sys::GetActiveSnapshot(), keys.len() as i32);
+        let scan = pg_sys::systable_beginscan_ordered(table, index, snapshot, count, keys.as_mut_ptr());
+        let mut goes_on = true;
+        while goes_on {
+            let row = pg_sys::systable_getnext_ordered(scan, pg_sys::ScanDirection::ForwardScanDirection);
+            if row.is_null() {
+                break;
+            }
+            goes_on = wants_more(row);
+        }
+        pg_sys::systable_endscan_ordered(scan);
+        goes_on
     }
 }
 

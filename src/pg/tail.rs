@@ -16,18 +16,19 @@ pub fn has_rows_after(ledger: pg_sys::Oid, id: i64) -> bool {
     partitions_of(ledger).is_none_or(|partitions| partitions.into_iter().any(has_rows))
 }
 
-/// Hands over the rows whose id is like that, in no order, until it is told that no more are wanted. False if that cannot be
+/// Hands over the rows whose id is like one of those, in no order, until it is told that no more are wanted. False if that cannot be
 /// answered.
 pub fn rows<I: Iterator<Item = &'static str>>(
     ledger: pg_sys::Oid,
-    id: Key,
+    ids: &[Key],
     names: impl Fn() -> I,
     mut wants_more: impl FnMut(&Columns) -> Result<bool, ErrorReport>,
 ) -> Result<bool, ErrorReport> {
     let Some(partitions) = partitions_of(ledger) else { return Ok(false) };
+    let ids: Vec<&[Key]> = ids.iter().map(std::slice::from_ref).collect();
     let mut goes_on = true;
     for partition in partitions {
-        let is_answered = lookup::rows(partition, &[id], &names, |row| {
+        let is_answered = lookup::rows(partition, &ids, &names, |row| {
             goes_on = wants_more(row)?;
             Ok(goes_on)
         })?;

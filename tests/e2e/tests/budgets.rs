@@ -228,8 +228,10 @@ fn what_a_session_remembers_is_what_was_committed() {
                 while is_on() {
                     let mut transaction = client.transaction().expect("a transaction");
                     for _ in 0..random.below(4) {
-                        let event = "INSERT INTO llm_usage.usage_events (model, app_id, cost) SELECT 'm', 1, 1 FROM generate_series(1, 3)";
-                        transaction.batch_execute(event).expect("an event");
+                        // Few or many ids are missing meanwhile: a session looks for them in one way or the other.
+                        let events = "INSERT INTO llm_usage.usage_events (model, app_id, cost) SELECT 'm', 1, 1 FROM generate_series(1, $1)";
+                        let count = [3, 60][usize::from(random.below(4) == 0)];
+                        transaction.execute(events, &[&count]).expect("events");
                         std::thread::sleep(std::time::Duration::from_millis(random.below(20)));
                     }
                     match random.below(4) {
