@@ -38,7 +38,7 @@ CREATE TABLE llm_usage.budgets (
   UNIQUE NULLS NOT DISTINCT (entity_type, entity_id, entity_key, entity_value, name)
 );
 COMMENT ON TABLE llm_usage.budgets IS 'Budgets of apps, LLMs, users, models, vendors, attributes, or everything; several of one entity by their names. Spending is computed when asked; nothing is ever reset. budget_usage() shows the nameless monthly ones of apps and LLMs that are in money and UTC.';
-COMMENT ON COLUMN llm_usage.budgets.id IS 'Your own number, or the next free one.';
+COMMENT ON COLUMN llm_usage.budgets.id IS 'Your own number, or the next of the table, which does not look for those that were given.';
 COMMENT ON COLUMN llm_usage.budgets.entity_type IS 'App, LLM, User, Model, Vendor, Attribute, or All for everything.';
 COMMENT ON COLUMN llm_usage.budgets.entity_id IS 'apps.id, llms.id or users.id, registered or not; NULL for other types.';
 COMMENT ON COLUMN llm_usage.budgets.entity_key IS 'Of an Attribute: the key in attrs, such as team; NULL for other types.';

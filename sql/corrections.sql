@@ -53,6 +53,30 @@ CREATE FUNCTION llm_usage._standing(event bigint) RETURNS SETOF llm_usage.usage_
             coalesce(sum(e.cost), 0), coalesce(sum(e.reported_cost), 0)) <> (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
   END;
 
+-- The event as it stands: the line that has its request, with what hand corrections of it in the same currency add.
+CREATE FUNCTION llm_usage._standing_event(event bigint) RETURNS SETOF llm_usage.usage_events
+  LANGUAGE sql STABLE
+  BEGIN ATOMIC
+    WITH line AS MATERIALIZED (
+      SELECT s.* FROM llm_usage._standing(event) s
+    )
+    SELECT NULL::bigint, l.occurred_at, l.app_id, l.llm_id, l.user_id, l.corrects,
+           s.prompt_tokens, s.cache_read_tokens, s.cache_write_tokens, s.completion_tokens, s.reasoning_tokens, s.inference_tokens,
+           s.cache_write_1h_tokens, s.prompt_audio_tokens, s.completion_audio_tokens, s.unaccounted_tokens, l.requests, l.priced,
+           l.currency, l.model, l.vendor, CASE WHEN l.cost IS NOT NULL THEN s.cost END, s.reported_cost, l.service_tier, l.quality,
+           l.rule_type, l.task_id, l.request_id, l.attrs
+      FROM (SELECT * FROM line WHERE line.requests > 0 LIMIT 1) l
+     CROSS JOIN LATERAL (
+        SELECT sum(o.prompt_tokens)::integer AS prompt_tokens, sum(o.cache_read_tokens)::integer AS cache_read_tokens,
+               sum(o.cache_write_tokens)::integer AS cache_write_tokens, sum(o.completion_tokens)::integer AS completion_tokens,
+               sum(o.reasoning_tokens)::integer AS reasoning_tokens, sum(o.inference_tokens)::integer AS inference_tokens,
+               sum(o.cache_write_1h_tokens)::integer AS cache_write_1h_tokens,
+               sum(o.prompt_audio_tokens)::integer AS prompt_audio_tokens,
+               sum(o.completion_audio_tokens)::integer AS completion_audio_tokens,
+               sum(o.unaccounted_tokens)::integer AS unaccounted_tokens, sum(o.cost) AS cost, sum(o.reported_cost) AS reported_cost
+          FROM line o WHERE o.currency = l.currency) s;
+  END;
+
 -- Waits for whoever else corrects the event; an error if there is none.
 CREATE FUNCTION llm_usage._hold_event(event bigint) RETURNS void
   LANGUAGE plpgsql
@@ -83,7 +107,8 @@ BEGIN
   ON CONFLICT (event_id) DO UPDATE SET event_id = excluded.event_id;
 END $$;
 
--- Takes back what stands of an event and appends what is to stand in its place, if anything. The caller holds the event.
+-- Takes back what stands of an event and appends what is to stand in its place, if anything: then hand corrections in another
+-- currency, which are not in _standing_event(), stay. The caller holds the event.
 CREATE FUNCTION llm_usage._replace_event(event bigint, replacement llm_usage.usage_events, status text, reason text)
   RETURNS llm_usage.recorded
   LANGUAGE plpgsql
@@ -104,6 +129,8 @@ BEGIN
            -s.completion_audio_tokens, -s.unaccounted_tokens, -s.requests, s.priced, s.currency, s.model, s.vendor, -s.cost,
            -s.reported_cost, s.service_tier, s.quality, s.rule_type, s.task_id, s.request_id, s.attrs
       FROM llm_usage._standing(event) s
+     WHERE replacement IS NOT DISTINCT FROM NULL
+        OR s.currency = (SELECT l.currency FROM llm_usage._standing_event(event) l)
     RETURNING e.id
   )
   SELECT array_agg(t.id ORDER BY t.id) INTO taken_back FROM taken t;
@@ -195,7 +222,7 @@ BEGIN
   -- Checked as what is recorded is; the model stands for one that is not given.
   PERFORM llm_usage._checked_row('usage_events', (jsonb_build_object('model', 'm') || given)::text);
   PERFORM llm_usage._hold_event(event_id);
-  SELECT * INTO standing FROM llm_usage._standing(event_id) s WHERE s.requests > 0;
+  SELECT * INTO standing FROM llm_usage._standing_event(event_id);
   IF NOT FOUND THEN
     RAISE EXCEPTION 'the event % was voided', event_id
       USING ERRCODE = 'object_not_in_prerequisite_state',
@@ -203,7 +230,8 @@ BEGIN
             HINT = 'Record it anew.';
   END IF;
   before := to_jsonb(standing);
-  IF before || given = before THEN
+  -- To give the cost that was computed makes it a given one.
+  IF before || given = before AND (cost IS NULL OR standing.priced IS NULL) THEN
     result := (event_id, 'unchanged', standing.cost, standing.currency);
     RETURN result;
   END IF;

@@ -5,7 +5,7 @@ CREATE TABLE llm_usage.users (
   name  text
 );
 COMMENT ON TABLE llm_usage.users IS 'People who own apps or make requests.';
-COMMENT ON COLUMN llm_usage.users.id IS 'The gateway''s own number, or the next free one.';
+COMMENT ON COLUMN llm_usage.users.id IS 'The gateway''s own number, or the next of the table, which does not look for those that were given.';
 COMMENT ON COLUMN llm_usage.users.email IS 'Shown as user_email by budget_usage() for the apps the user owns.';
 COMMENT ON COLUMN llm_usage.users.name IS 'For people to read; no report depends on it.';
 
@@ -17,7 +17,7 @@ CREATE TABLE llm_usage.apps (
 );
 CREATE INDEX ON llm_usage.apps (owner_id);
 COMMENT ON TABLE llm_usage.apps IS 'Applications that make LLM requests. An app that is not registered is reported as "App 12".';
-COMMENT ON COLUMN llm_usage.apps.id IS 'The gateway''s own number, or the next free one; 0 stands for events without an app.';
+COMMENT ON COLUMN llm_usage.apps.id IS 'The gateway''s own number, or the next of the table, which does not look for those that were given; 0 stands for events without an app.';
 COMMENT ON COLUMN llm_usage.apps.slug IS 'A name for URLs, unique.';
 COMMENT ON COLUMN llm_usage.apps.name IS 'The name that reports show.';
 COMMENT ON COLUMN llm_usage.apps.owner_id IS 'users.id of the owner; NULL: nobody.';
@@ -28,7 +28,7 @@ CREATE TABLE llm_usage.llms (
   vendor text
 );
 COMMENT ON TABLE llm_usage.llms IS 'LLM configurations of the gateway. One that is not registered is reported as "LLM 3".';
-COMMENT ON COLUMN llm_usage.llms.id IS 'The gateway''s own number, or the next free one; 0 stands for events without one.';
+COMMENT ON COLUMN llm_usage.llms.id IS 'The gateway''s own number, or the next of the table, which does not look for those that were given; 0 stands for events without one.';
 COMMENT ON COLUMN llm_usage.llms.name IS 'The name that reports show.';
 COMMENT ON COLUMN llm_usage.llms.vendor IS 'Who serves it, for example openai.';
 

@@ -61,12 +61,14 @@ BEGIN
     RETURN NULL;
   END IF;
   SELECT * INTO event FROM llm_usage.usage_events e WHERE e.id = key.event_id;
-  SELECT * INTO standing FROM llm_usage._standing(event.id) s WHERE s.requests > 0;
-  result := (key.event_id, 'duplicate', CASE WHEN FOUND THEN standing.cost ELSE 0 END, coalesce(standing.currency, event.currency));
+  SELECT * INTO standing FROM llm_usage._standing_event(event.id);
+  -- Of a month that was dropped it is not known; what was voided costs nothing.
+  result := (key.event_id, 'duplicate', CASE WHEN FOUND OR event.id IS NULL THEN standing.cost ELSE 0 END,
+             coalesce(standing.currency, event.currency));
   -- The better figure takes the place of the other, never the other way round.
   IF key.quality IS NOT NULL AND of_quality IS NULL AND event.id IS NOT NULL THEN
     PERFORM llm_usage._hold_event(event.id);
-    SELECT * INTO standing FROM llm_usage._standing(event.id) s WHERE s.requests > 0;
+    SELECT * INTO standing FROM llm_usage._standing_event(event.id);
     IF NOT FOUND THEN
       result.status := 'already_voided';
       RETURN result;

@@ -25,11 +25,11 @@ BEGIN
              cache_write_per_token numeric, cache_write_1h_per_token numeric, reasoning_per_token numeric,
              prompt_audio_per_token numeric, completion_audio_per_token numeric)
   ), known AS (
-    -- What the list said last, by an earlier import or by the shipped rows.
+    -- What the list said last before that, by an earlier import or by the shipped rows.
     SELECT DISTINCT ON (p.model, p.vendor, p.service_tier, p.above_tokens) p.*
       FROM llm_usage.model_prices p
      WHERE p.source <> 'own'
-       AND (starting IS NULL OR p.valid_from <= starting)
+       AND p.valid_from <= coalesce(starting, now())
        AND (p.model, p.vendor) IN (SELECT l.model, l.vendor FROM listed l)
      ORDER BY p.model, p.vendor, p.service_tier, p.above_tokens, p.source = 'catalog' DESC, p.valid_from DESC
   ), wanted AS (
@@ -70,7 +70,7 @@ BEGIN
                                         FROM llm_usage.model_prices p
                                        WHERE (p.model, p.vendor, p.service_tier, p.above_tokens)
                                            = (d.model, d.vendor, d.service_tier, d.above_tokens)
-                                         AND p.source = 'catalog'))
+                                         AND p.source = 'catalog' AND p.valid_from <= now()))
            END,
            d.input_per_token, d.output_per_token, d.cache_read_per_token, d.cache_write_per_token,
            d.cache_write_1h_per_token, d.reasoning_per_token, d.prompt_audio_per_token, d.completion_audio_per_token
@@ -88,4 +88,4 @@ EXCEPTION WHEN unique_violation THEN
           HINT = 'Give the later valid_from at which the new prices began, or leave it out for now.';
 END $$;
 COMMENT ON FUNCTION llm_usage.import_prices(jsonb, timestamptz) IS
-  'Imports LiteLLM''s model_prices_and_context_window.json, in USD, as rows of model_prices with source catalog. A model with no imported price yet gets one that has always held; a price that differs becomes a new row from now on, or from valid_from; the same price again changes nothing. Your own rows still win. Returns {"added", "changed", "unchanged", "skipped", "problems": [{"key", "reason"}…]}: counts of prices, of entries that are not priced by the token, and entries that could not be taken. Errors: 22004 for NULL, 22023 for anything but an object of models.';
+  'Imports LiteLLM''s model_prices_and_context_window.json, in USD, as rows of model_prices with source catalog. A model with no imported price yet gets one that has always held; a price that differs from the one that holds then becomes a new row from now on, or from valid_from; the same price again changes nothing. Import older catalogues before newer ones: what a later one said without a change was not kept. Your own rows still win. Returns {"added", "changed", "unchanged", "skipped", "problems": [{"key", "reason"}…]}: counts of prices, of entries that are not priced by the token, and entries that could not be taken. Errors: 22004 for NULL, 22023 for anything but an object of models.';

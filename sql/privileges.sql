@@ -25,7 +25,7 @@ CREATE VIEW llm_usage._access WITH (security_invoker) AS
                               '_http_app_call', '_http_arguments', '_http_failure', '_openapi', '_call_with', '_record_with', '_default_currency', '_may_record') THEN true
            WHEN f.proname LIKE 'record\_%' OR f.proname LIKE '%\_budget' THEN k.kind IN ('writer', 'admin')
            -- The owner's: who could give more than it has would have it all.
-           WHEN f.proname IN ('grant_access', 'revoke_access', '_checked_access', '_change_access', 'enable_row_security', 'disable_row_security', '_set_policies',
+           WHEN f.proname IN ('grant_access', 'revoke_access', '_checked_access', '_change_access', 'enable_row_security', 'disable_row_security', '_is_admin', '_set_policies',
                               '_set_all_policies', '_tenants_changed') THEN false
            WHEN k.kind = 'reader' THEN NOT f.changes
            -- What changes something is called by functions that run with the owner's rights.
@@ -85,10 +85,22 @@ BEGIN
 END $$;
 
 CREATE FUNCTION llm_usage.grant_access(role name, access text) RETURNS void
-  LANGUAGE sql
-  RETURN llm_usage._change_access(role, access, 'GRANT %s ON %s TO %I');
+  LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+  PERFORM llm_usage._checked_access(role, access);
+  IF access = 'admin' AND EXISTS (SELECT FROM llm_usage._tenants t JOIN pg_roles r ON r.oid = t.role WHERE pg_has_role(role, r.oid, 'USAGE')) THEN
+    RAISE EXCEPTION 'the role % is a tenant''s', quote_literal(role)
+      USING ERRCODE = 'invalid_parameter_value',
+            DETAIL = 'What an admin calls is about everybody: it folds, corrects and reprices.',
+            HINT = format('Give admin to a role of its own, or see everything: SELECT llm_usage.disable_row_security(%L);', role);
+  END IF;
+  PERFORM llm_usage._change_access(role, access, 'GRANT %s ON %s TO %I');
+END $$;
 COMMENT ON FUNCTION llm_usage.grant_access(name, text) IS
-  'Lets a role do what its work needs: reader (every report, view and table but api_keys), writer (record, and read nothing that was recorded), admin (both, and prices, budgets, entities, API keys, the fold), anonymous (call llm_usage_http, to be told 401: for PostgREST''s db-anon-role). Only the owner of the extension and superusers can call it. Ask again after an upgrade. Errors: 22004 for NULL, 42704 for a role that does not exist, 22023 for another access.';
+  'Lets a role do what its work needs: reader (every report, view and table but api_keys), writer (record, and read nothing that was recorded), admin (both, and prices, budgets, entities, API keys, the fold), anonymous (call llm_usage_http, to be told 401: for PostgREST''s db-anon-role). Only the owner of the extension and superusers can call it. Ask again after an upgrade. Errors: 22004 for NULL, 42704 for a role that does not exist, 22023 for another access, and for admin to a tenant''s role.';
 
 CREATE FUNCTION llm_usage.revoke_access(role name, access text) RETURNS void
   LANGUAGE sql

@@ -4,6 +4,9 @@ CREATE TABLE llm_usage._rebuild (
   rebuilt boolean NOT NULL DEFAULT false
 );
 SELECT pg_catalog.pg_extension_config_dump('llm_usage._rebuild', '');
+-- Sessions remember what rollups held.
+CREATE TRIGGER month_rebuilt AFTER UPDATE OR DELETE ON llm_usage._rebuild
+  FOR EACH STATEMENT EXECUTE FUNCTION llm_usage._announce_change();
 
 -- Every month that a ledger has rows of, but those that were dropped. What only the rollups know cannot be computed anew, and
 -- is left as it is.

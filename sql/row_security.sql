@@ -103,7 +103,9 @@ BEGIN
   END IF;
   IF ledger IN ('usage_events', 'sessions', 'messages') THEN
     EXECUTE format('CREATE POLICY llm_usage_tenants ON %s AS RESTRICTIVE FOR SELECT TO %s USING (%s)', relation, roles, format(condition, mine));
-    EXECUTE format('CREATE POLICY llm_usage_records ON %s AS RESTRICTIVE FOR INSERT TO %s WITH CHECK (llm_usage._may_record(app_id))', relation, roles);
+    EXECUTE format('CREATE POLICY llm_usage_records ON %s AS RESTRICTIVE FOR INSERT TO %s WITH CHECK (%sllm_usage._may_record(app_id))', relation, roles,
+                   -- A correction by hand could name what is another's.
+                   CASE WHEN ledger = 'usage_events' THEN 'corrects IS NULL AND ' ELSE '' END);
   ELSE
     EXECUTE format('CREATE POLICY llm_usage_tenants ON %s AS RESTRICTIVE TO %s USING (%s)', relation, roles, format(condition, mine));
   END IF;
@@ -151,6 +153,11 @@ END $$;
 CREATE TRIGGER tenants_changed AFTER INSERT OR UPDATE OR DELETE ON llm_usage._tenants
   FOR EACH STATEMENT EXECUTE FUNCTION llm_usage._tenants_changed();
 
+-- Whether a role has what only an admin's work needs.
+CREATE FUNCTION llm_usage._is_admin(role name) RETURNS boolean
+  LANGUAGE sql STABLE
+  RETURN has_function_privilege(role, 'llm_usage.void_usage(bigint, text)', 'EXECUTE');
+
 CREATE FUNCTION llm_usage.enable_row_security(role name, tenant text DEFAULT NULL) RETURNS void
   LANGUAGE plpgsql
   SET search_path = pg_catalog, pg_temp
@@ -168,6 +175,12 @@ BEGIN
             DETAIL = 'No policy holds for superusers, roles with BYPASSRLS and the owner of the extension.',
             HINT = 'Create a role for tenants: CREATE ROLE tenants NOLOGIN;';
   END IF;
+  IF llm_usage._is_admin(role) THEN
+    RAISE EXCEPTION 'the role % is an admin', quote_literal(role)
+      USING ERRCODE = 'invalid_parameter_value',
+            DETAIL = 'What an admin calls is about everybody: it folds, corrects and reprices.',
+            HINT = format('Take that back first: SELECT llm_usage.revoke_access(%L, ''admin'');', role);
+  END IF;
   IF tenant IS NOT NULL AND number IS NULL THEN
     RAISE EXCEPTION 'invalid tenant: %', quote_literal(tenant)
       USING ERRCODE = 'invalid_parameter_value',
@@ -179,7 +192,7 @@ BEGIN
   PERFORM llm_usage._set_all_policies(false);
 END $$;
 COMMENT ON FUNCTION llm_usage.enable_row_security(name, text) IS
-  'Makes the sessions of a role, and of its members, a tenant''s: of every table, report and view they see what belongs to the apps of which the tenant is the owner (apps.owner_id), and record for those alone. With tenant, a users.id, they are always that tenant''s, whatever they set; this is for roles that log in with SQL of their own. Without, the tenant is what the setting llm_usage.tenant says, which API keys set, or else the claim llm_usage_tenant of PostgREST''s JWT: only for roles that cannot run SET. Who names no tenant, or one without apps, sees nothing. All other roles go on seeing everything; but PostgreSQL refuses COPY FROM into tables with policies to all but superusers, the owner and roles with BYPASSRLS. What the role may do at all is said by grant_access(). Errors: 22004 for NULL, 42704 for a role that does not exist, 22023 for one that no policy holds for, and for a tenant that is no number.';
+  'Makes the sessions of a role, and of its members, a tenant''s: of every table, report and view they see what belongs to the apps of which the tenant is the owner (apps.owner_id), and record for those alone. With tenant, a users.id, they are always that tenant''s, whatever they set; this is for roles that log in with SQL of their own. Without, the tenant is what the setting llm_usage.tenant says, which API keys set, or else the claim llm_usage_tenant of PostgREST''s JWT: only for roles that cannot run SET. Who names no tenant, or one without apps, sees nothing. All other roles go on seeing everything; but PostgreSQL refuses COPY FROM into tables with policies to all but superusers, the owner and roles with BYPASSRLS. What the role may do at all is said by grant_access(). Errors: 22004 for NULL, 42704 for a role that does not exist, 22023 for one that no policy holds for or that is an admin, and for a tenant that is no number.';
 
 CREATE FUNCTION llm_usage.disable_row_security(role name) RETURNS void
   LANGUAGE plpgsql

@@ -5,7 +5,8 @@ CREATE TABLE llm_usage._tenants (
   tenant bigint
 );
 ALTER TABLE llm_usage._tenants ENABLE ROW LEVEL SECURITY;
-SELECT pg_catalog.pg_extension_config_dump('llm_usage._tenants', '');
+-- Of a role that was dropped a dump would have the number, which is another's where it is restored.
+SELECT pg_catalog.pg_extension_config_dump('llm_usage._tenants', 'WHERE role IN (SELECT r.oid FROM pg_catalog.pg_roles r)');
 
 -- The tenant that a session names, as users.id: by the setting or, through PostgREST, by a claim; anything else is nobody. An
 -- expression, so that a policy takes it in.

@@ -75,7 +75,9 @@ impl Ledger {
         let generation = pg::known_generation();
         if known.generation != generation {
             let sequence = self.sequence();
-            known.has_drawn &= known.sequence == sequence;
+            if known.sequence != sequence {
+                known = Known::NOTHING;
+            }
             (known.generation, known.sequence) = (generation, sequence);
         }
         let is_good = (self == Self::UsageEvents && take_drawn(id)) || known.accepts(id)?;

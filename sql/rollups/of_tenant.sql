@@ -142,7 +142,19 @@ CREATE FUNCTION llm_usage._between_of_apps(for_model text, starts timestamptz[],
          WHERE k.line = ANY (ARRAY(SELECT l.number FROM line l)) AND k.bucket >= d.bucket AND k.bucket < d.until OFFSET 0) k
     UNION ALL
     SELECT c.part, c.part, c.requests, c.input_tokens, c.completion_tokens
-      FROM llm_usage._cut_hours_of_apps(ARRAY(SELECT l.number FROM line l), starts, to_time) c;
+      FROM llm_usage._cut_hours_of_apps(ARRAY(SELECT l.number FROM line l), starts, to_time) c
+     WHERE current_user = llm_usage._caller()
+    UNION ALL
+    -- Within a function that runs with a tenant's rights the policies are that tenant's, and who asks may be another's.
+    SELECT width_bucket(e.occurred_at, starts || to_time), width_bucket(e.occurred_at, starts || to_time),
+           e.requests, e.input_tokens, e.completion_tokens
+      FROM (SELECT DISTINCT llm_usage._hour(c.at) AS bucket, llm_usage._hour(c.at) + interval '1 hour' AS until
+              FROM cut c
+             WHERE current_user <> llm_usage._caller() AND c.at <> llm_usage._hour(c.at) AND llm_usage._has_events(c.at)) h
+     CROSS JOIN LATERAL (
+        SELECT e.* FROM llm_usage._folded_events e
+         WHERE e.occurred_at >= h.bucket AND e.occurred_at < h.until OFFSET 0) e
+     WHERE e.model = for_model;
   END;
 -- To plan it for each array of bounds takes longer than to run it.
 CREATE FUNCTION llm_usage._tenant_between(for_model text, starts timestamptz[], to_time timestamptz)

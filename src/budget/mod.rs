@@ -1,7 +1,7 @@
 //! Whether a call may go ahead by its budgets (`sql/check_budget.sql`, `sql/reserve_budget.sql`).
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 use bigdecimal::BigDecimal;
@@ -13,7 +13,7 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
 use crate::error::failed;
-use crate::pg::lookup::{self, Key};
+use crate::pg::lookup::{self, Is};
 use crate::query::{self, Row};
 use crate::{error, pg};
 
@@ -185,7 +185,7 @@ type Answers = Vec<(Rc<Asked>, Standing, Answer)>;
 /// committed: alone where it is near its limit; together with others as long as it is far, that is, if a tenth of it is left even
 /// after this call, and the call takes at most a tenth divided by the number of transactions there can be: what all of those
 /// hold and nobody sees yet fits into what is left. That counts on one unseen hold a transaction: a transaction that may have
-/// written locks alone. In the order of their ids, so that nobody waits in a circle.
+/// written locks alone. In the order of their keys, so that nobody waits in a circle.
 fn answers_under_locks(ids: &[i64], call: &Call) -> Result<Answers, ErrorReport> {
     let generation = pg::generation();
     let asked =
@@ -193,8 +193,9 @@ fn answers_under_locks(ids: &[i64], call: &Call) -> Result<Answers, ErrorReport>
     let hard: Vec<i64> = asked.iter().filter(|asked| asked.budget.is_hard).map(|asked| asked.id).collect();
     let mut alone = if pg::may_have_written() { hard.clone() } else { Vec::new() };
     loop {
-        for id in &hard {
-            pg::lock_until_end(LOCKS, key_of(*id), alone.contains(id));
+        let locks = locks(&hard, &alone);
+        for (key, is_alone) in &locks {
+            pg::lock_until_end(LOCKS, *key, *is_alone);
         }
         let answers = answers(ids, call)?;
         let near = answers.iter().filter(|(_, _, answer)| !answer.is_far).map(|(asked, ..)| asked.id);
@@ -202,16 +203,22 @@ fn answers_under_locks(ids: &[i64], call: &Call) -> Result<Answers, ErrorReport>
         if near.is_empty() {
             return Ok(answers);
         }
-        for id in &hard {
-            pg::release_lock(LOCKS, key_of(*id), alone.contains(id));
+        for (key, is_alone) in &locks {
+            pg::release_lock(LOCKS, *key, *is_alone);
         }
         alone.extend(near);
     }
 }
 
-/// Two budgets of one key wait for each other, and do no harm.
-fn key_of(id: i64) -> i32 {
-    (id % (i64::from(i32::MAX) + 1)) as i32
+/// The keys of the budgets' locks, ascending, and whether each is taken alone. Two budgets of one key wait for each other, and do
+/// no harm.
+fn locks(ids: &[i64], alone: &[i64]) -> BTreeMap<i32, bool> {
+    let mut locks = BTreeMap::new();
+    for id in ids {
+        let key = (id % (i64::from(i32::MAX) + 1)) as i32;
+        *locks.entry(key).or_default() |= alone.contains(id);
+    }
+    locks
 }
 
 fn answers(ids: &[i64], call: &Call) -> Result<Answers, ErrorReport> {
@@ -273,12 +280,12 @@ fn asked_of(ids: &[i64], call: &Call, generation: Option<u64>) -> Result<Vec<Rc<
 /// What of a budget is held now; `None` if that cannot be told.
 fn held(id: i64) -> Result<Option<BigDecimal>, ErrorReport> {
     let names = || ["amount"].into_iter();
+    let keys = [(c"budget_id", Is::Number(id)), (c"expires_at", Is::After(pg::now()))];
     let mut held = BigDecimal::default();
-    let is_told =
-        lookup::rows(pg::relation(c"_held"), &[&[Key::Is(id), Key::After(pg::now())]], names, |row| {
-            held += row.decimal(0).parse::<BigDecimal>().map_err(failed)?;
-            Ok(true)
-        })?;
+    let is_told = lookup::rows(pg::relation(c"_held"), &[&keys], names, |row| {
+        held += row.decimal(0).parse::<BigDecimal>().map_err(failed)?;
+        Ok(true)
+    })?;
     Ok(is_told.then_some(held))
 }
 
@@ -354,8 +361,8 @@ type CallKey = (Option<i64>, Option<i64>, Option<i64>, Option<String>, Option<St
 thread_local! {
     static CALLS: RefCell<Remembered<CallKey, Vec<i64>>> = RefCell::default();
     static BUDGETS: RefCell<Remembered<i64, Rc<Asked>>> = RefCell::default();
-    /// What rollups hold, which only a fold changes; and how far they were folded.
-    static FOLDED: RefCell<(Folded, HashMap<Sought, Sums>)> = RefCell::default();
+    /// What rollups hold, which only a fold changes, or a rebuild, which is announced; and how far they were folded.
+    static FOLDED: RefCell<(Folded, Remembered<Sought, Sums>)> = RefCell::default();
 }
 
 impl Asked {
@@ -389,17 +396,18 @@ impl Asked {
 
     fn folded(&self, currency: &str, folded: Folded) -> Result<Sums, ErrorReport> {
         let key = (self.entity.clone(), self.counted, currency.to_owned());
+        let generation = pg::known_generation();
         let known = FOLDED.with_borrow_mut(|(of, sums)| {
-            if *of != folded || sums.len() >= MOST_REMEMBERED {
-                (*of, *sums) = (folded, HashMap::new());
+            if *of != folded {
+                (*of, *sums) = (folded, Remembered::default());
             }
-            sums.get(&key).cloned()
+            sums.of(generation).get(&key).cloned()
         });
         if let Some(sums) = known {
             return Ok(sums);
         }
         let sums = self.read_folded(currency)?;
-        FOLDED.with_borrow_mut(|(_, known)| known.insert(key, sums.clone()));
+        FOLDED.with_borrow_mut(|(_, known)| known.of(generation).insert(key, sums.clone()));
         Ok(sums)
     }
 
@@ -436,7 +444,11 @@ impl Asked {
 /// What most budgets ask for: a row for each currency; `None` if that cannot be told.
 fn of_month(kind: Kind, id: i64, currency: &str, month: i64) -> Result<Option<Sums>, ErrorReport> {
     let names = || ["currency", "cost", "requests", "unpriced_requests", "total_tokens"].into_iter();
-    let keys = [Key::At(month), Key::Named(kind.word()), Key::Is(id)];
+    let keys = [
+        (c"bucket", Is::At(month)),
+        (c"entity_type", Is::Named(kind.word())),
+        (c"entity_id", Is::Number(id)),
+    ];
     let mut sums = Sums::default();
     let is_told = lookup::rows(pg::relation(c"_by_entity_month"), &[&keys], names, |row| {
         if row.text(0) == Some(currency) {

@@ -13,7 +13,7 @@ use super::{Entity, Kind};
 use crate::error::failed;
 use crate::ledger::{self, CORRECTS, ID, REQUESTS};
 use crate::pg;
-use crate::pg::lookup::{self, Key};
+use crate::pg::lookup::{self, Is};
 use crate::pg::row::Columns;
 
 /// A longer tail is read by SQL, which does not carry it over row by row.
@@ -84,7 +84,7 @@ pub fn read() -> Result<Option<Folded>, ErrorReport> {
     let from = oldest.map_or(read_up_to, |id| id - 1);
     let known = if oldest.is_some() { tail.ids_after(from) } else { HashSet::new() };
     let (mut found, mut last) = (Vec::new(), read_up_to);
-    let is_read = pg::tail::rows(folded.0, &[Key::Above(from)], ledger::names, |row| {
+    let is_read = pg::tail::rows(folded.0, &[Is::Above(from)], ledger::names, |row| {
         let id = row.number(ID);
         last = last.max(id);
         if !known.contains(&id) {
@@ -99,7 +99,7 @@ pub fn read() -> Result<Option<Folded>, ErrorReport> {
         return Ok(None);
     }
     if oldest.is_none() && !tail.missing.is_empty() {
-        let missing: Vec<Key> = tail.missing.iter().copied().map(Key::Is).collect();
+        let missing: Vec<Is> = tail.missing.iter().copied().map(Is::Number).collect();
         pg::tail::rows(folded.0, &missing, ledger::names, |row| {
             found.push(tail.event(row)?);
             Ok(true)
@@ -116,10 +116,11 @@ fn folded() -> Result<Option<Folded>, ErrorReport> {
     const LEDGER: &str = "usage_events";
     let mut up_to = 0;
     let names = || ["folded_up_to"].into_iter();
-    let is_told = lookup::rows(pg::relation(c"_fold_progress"), &[&[Key::Named(LEDGER)]], names, |row| {
-        up_to = row.number(0);
-        Ok(false)
-    })?;
+    let is_told =
+        lookup::rows(pg::relation(c"_fold_progress"), &[&[(c"ledger", Is::Named(LEDGER))]], names, |row| {
+            up_to = row.number(0);
+            Ok(false)
+        })?;
     Ok(is_told.then(|| (pg::relation(c"usage_events"), up_to)))
 }
 

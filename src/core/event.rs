@@ -200,7 +200,7 @@ pub fn json_type(value: &Value) -> &'static str {
 
 fn check(key: &str, kind: Kind, value: Value) -> Result<Value, Error> {
     let checked = match kind {
-        Kind::Attrs if value.is_object() && !has_nul(&value) => return Ok(value),
+        Kind::Attrs if value.is_object() && is_storable(&value) => return Ok(value),
         Kind::Attrs => None,
         Kind::Cost => cost(&value),
         Kind::Count | Kind::Difference | Kind::Id | Kind::Requests => {
@@ -221,13 +221,22 @@ fn check(key: &str, kind: Kind, value: Value) -> Result<Value, Error> {
     })
 }
 
-/// Whether a text in it has the character that no `jsonb` can hold.
-fn has_nul(value: &Value) -> bool {
+/// Whether a `jsonb` can hold it: no text has the character that it cannot, and no number is beyond a `numeric`.
+fn is_storable(value: &Value) -> bool {
+    /// Digits before the point, and behind it, of which a `numeric` has that many at least.
+    const MOST_DIGITS: usize = 16_000;
     match value {
-        Value::String(text) => text.contains('\0'),
-        Value::Array(items) => items.iter().any(has_nul),
-        Value::Object(fields) => fields.iter().any(|(key, value)| key.contains('\0') || has_nul(value)),
-        _ => false,
+        Value::String(text) => !text.contains('\0'),
+        Value::Number(number) => {
+            let text = number.to_string();
+            let (digits, exponent) = text.split_once(['e', 'E']).unwrap_or((&text, "0"));
+            let exponent = exponent.trim_start_matches('+').parse().unwrap_or(i64::MAX).unsigned_abs();
+            usize::try_from(exponent)
+                .is_ok_and(|exponent| digits.len().saturating_add(exponent) <= MOST_DIGITS)
+        }
+        Value::Array(items) => items.iter().all(is_storable),
+        Value::Object(fields) => fields.iter().all(|(key, value)| !key.contains('\0') && is_storable(value)),
+        Value::Null | Value::Bool(_) => true,
     }
 }
 

@@ -68,7 +68,7 @@ impl Request<'_> {
     /// The row of the model's prices that holds for this request. An own price holds whatever the lists say; in the
     /// lists a long context has its own row, and an imported row replaces a shipped one.
     pub fn price<'p>(&self, prices: &'p [Price]) -> Option<&'p Price> {
-        let vendor = self.vendor.or_else(|| default_vendor(prices))?;
+        let vendor = self.vendor.or_else(|| default_vendor(prices, self.occurred_at))?;
         let tier = standard_tier(self.service_tier);
         // A correction takes back tokens at the price at which they were counted.
         let input = (self.prompt_tokens + self.cache_read_tokens + self.cache_write_tokens).abs();
@@ -112,14 +112,16 @@ fn part(part: i64, whole: i64) -> i64 {
     part.clamp(whole.min(0), whole.max(0))
 }
 
-/// The vendor that a model's bare name means: the marked one, or the only one.
-fn default_vendor(prices: &[Price]) -> Option<&str> {
-    let marked = prices.iter().filter(|price| price.is_default);
+/// The vendor that a model's bare name means at an instant: the marked one, or the only one. Prices that are still to come change
+/// nothing.
+fn default_vendor(prices: &[Price], at: i64) -> Option<&str> {
+    let mut prices = prices.iter().filter(|price| price.valid_from <= at);
+    let marked = prices.clone().filter(|price| price.is_default);
     if let Some(price) = marked.max_by_key(|price| (std::cmp::Reverse(price.source), price.valid_from)) {
         return Some(&price.vendor);
     }
-    let vendor = &prices.first()?.vendor;
-    prices.iter().all(|price| price.vendor == *vendor).then_some(vendor)
+    let vendor = &prices.next()?.vendor;
+    prices.all(|price| price.vendor == *vendor).then_some(vendor)
 }
 
 /// The words that providers use for their ordinary tier mean no tier.

@@ -1,16 +1,20 @@
 //! Rows found by a table's primary key, in the active snapshot and without a plan: to set one up takes longer than to read what is
 //! asked before each call.
 
+use std::ffi::CStr;
+
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
 use super::POSTGRES_EPOCH;
 use super::row::{Columns, Room};
 
-/// What a column of the key has to be.
+/// A column of the key, by its name, and what it has to be.
+pub type Key<'a> = (&'static CStr, Is<'a>);
+
 #[derive(Clone, Copy)]
-pub enum Key<'a> {
-    Is(i64),
+pub enum Is<'a> {
+    Number(i64),
     Above(i64),
     /// Microseconds since 1970.
     At(i64),
@@ -18,11 +22,11 @@ pub enum Key<'a> {
     Named(&'a str),
 }
 
-impl Key<'_> {
+impl Is<'_> {
     /// Type of the column, the operator's place in its order, and the operator's function.
     fn operator(self) -> (pg_sys::Oid, u32, u32) {
         match self {
-            Self::Is(_) => (pg_sys::INT8OID, pg_sys::BTEqualStrategyNumber, pg_sys::F_INT8EQ),
+            Self::Number(_) => (pg_sys::INT8OID, pg_sys::BTEqualStrategyNumber, pg_sys::F_INT8EQ),
             Self::Above(_) => (pg_sys::INT8OID, pg_sys::BTGreaterStrategyNumber, pg_sys::F_INT8GT),
             Self::At(_) => (pg_sys::TIMESTAMPTZOID, pg_sys::BTEqualStrategyNumber, pg_sys::F_TIMESTAMPTZ_EQ),
             Self::After(_) => {
@@ -34,7 +38,7 @@ impl Key<'_> {
 
     fn datum(self) -> pg_sys::Datum {
         match self {
-            Self::Is(number) | Self::Above(number) => pg_sys::Datum::from(number),
+            Self::Number(number) | Self::Above(number) => pg_sys::Datum::from(number),
             Self::At(instant) | Self::After(instant) => {
                 pg_sys::Datum::from(instant.saturating_sub(POSTGRES_EPOCH))
             }
@@ -160,10 +164,11 @@ unsafe fn scan_keys(
     unsafe {
         let key_columns = usize::try_from((*(*index).rd_index).indnkeyatts).ok()?;
         let columns = (*(*index).rd_index).indkey.values.as_slice(key_columns);
-        let of_column = |(place, key): (usize, &Key)| {
+        let of_column = |(place, (name, is)): (usize, &Key)| {
             let column = *columns.get(place)?;
-            let (kind, strategy, function) = key.operator();
-            if pg_sys::get_atttype((*table).rd_id, column) != kind {
+            let (kind, strategy, function) = is.operator();
+            let oid = (*table).rd_id;
+            if pg_sys::get_attnum(oid, name.as_ptr()) != column || pg_sys::get_atttype(oid, column) != kind {
                 return None;
             }
             let mut scan_key = pg_sys::ScanKeyData::default();
@@ -172,7 +177,7 @@ unsafe fn scan_keys(
                 column,
                 strategy as pg_sys::StrategyNumber,
                 pg_sys::Oid::from_u32(function),
-                key.datum(),
+                is.datum(),
             );
             scan_key.sk_collation = *(*index).rd_indcollation.add(place);
             Some(scan_key)

@@ -5,14 +5,14 @@ use std::slice;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-use super::lookup::{self, Key};
+use super::lookup::{self, Is, Key};
 use super::row::Columns;
 
 /// Whether any partition holds a row with a greater id that the running statement can see: all of them are asked, in
 /// its snapshot, through the keys of their own. True as well where that cannot be told, and of what is no ledger: nobody
 /// learns here of tables that he may not read.
 pub fn has_rows_after(ledger: pg_sys::Oid, id: i64) -> bool {
-    let has_rows = |partition| lookup::is_any(partition, Key::Above(id)).unwrap_or(true);
+    let has_rows = |partition| lookup::is_any(partition, (c"id", Is::Above(id))).unwrap_or(true);
     partitions_of(ledger).is_none_or(|partitions| partitions.into_iter().any(has_rows))
 }
 
@@ -20,15 +20,16 @@ pub fn has_rows_after(ledger: pg_sys::Oid, id: i64) -> bool {
 /// answered.
 pub fn rows<I: Iterator<Item = &'static str>>(
     ledger: pg_sys::Oid,
-    ids: &[Key],
+    ids: &[Is],
     names: impl Fn() -> I,
     mut wants_more: impl FnMut(&Columns) -> Result<bool, ErrorReport>,
 ) -> Result<bool, ErrorReport> {
     let Some(partitions) = partitions_of(ledger) else { return Ok(false) };
-    let ids: Vec<&[Key]> = ids.iter().map(std::slice::from_ref).collect();
+    let keys: Vec<[Key; 1]> = ids.iter().map(|id| [(c"id", *id)]).collect();
+    let keys: Vec<&[Key]> = keys.iter().map(|key| &key[..]).collect();
     let mut goes_on = true;
     for partition in partitions {
-        let is_answered = lookup::rows(partition, &ids, &names, |row| {
+        let is_answered = lookup::rows(partition, &keys, &names, |row| {
             goes_on = wants_more(row)?;
             Ok(goes_on)
         })?;

@@ -97,3 +97,35 @@ SELECT llm_usage.fold() >= 0 AS folded;
 SELECT count(*) FROM llm_usage.attr_activity('another');
 SELECT count(*) FROM llm_usage.attr_activity('another', now());
 SELECT llm_usage.verify();
+
+-- A partition whose key begins with another column is read all the same.
+CREATE TABLE by_hand (LIKE llm_usage.usage_events INCLUDING DEFAULTS, PRIMARY KEY (app_id, id));
+ALTER TABLE llm_usage.usage_events ATTACH PARTITION by_hand FOR VALUES FROM ('2019-01-01Z') TO ('2019-02-01Z');
+INSERT INTO llm_usage.budgets (entity_type, entity_id, amount, unit, period, rolling_window) VALUES ('App', 5000, 100, 'requests', 'rolling', '87600 hours');
+INSERT INTO llm_usage.usage_events (occurred_at, app_id, model, cost) SELECT '2019-01-05Z', a, 'm', 1 FROM unnest('{3, 5000}'::bigint[]) a, generate_series(1, 5);
+SELECT llm_usage.fold() > 0 AS folded;
+INSERT INTO llm_usage.usage_events (occurred_at, app_id, model, cost) VALUES ('2019-01-05Z', 5000, 'm', 1);
+SELECT (SELECT sum(requests) FROM llm_usage.usage_by_app WHERE app_id = 5000) AS reported,
+       (SELECT request_count FROM json_to_record(llm_usage.app_token_usage(5000) -> 'data' -> 'total') AS t (request_count bigint)) AS listed;
+INSERT INTO llm_usage.usage_events (app_id, model, cost) VALUES (5000, 'm', 1);
+SELECT spent FROM llm_usage.check_budget(5000);
+SELECT spent FROM llm_usage.check_budget(5000);
+DELETE FROM llm_usage.budgets WHERE entity_id = 5000;
+
+-- A session heeds what was rebuilt.
+INSERT INTO llm_usage.budgets (entity_type, entity_id, amount) VALUES ('App', 5001, 1000);
+INSERT INTO llm_usage.usage_events (app_id, model, cost) VALUES (5001, 'm', 5);
+SELECT llm_usage.fold() > 0 AS folded;
+UPDATE llm_usage._by_entity_month SET cost = cost + 100 WHERE entity_id = 5001;
+SELECT spent AS wrong FROM llm_usage.check_budget(5001);
+SET client_min_messages = warning;
+SELECT llm_usage.rebuild() >= 0 AS rebuilt;
+SELECT spent FROM llm_usage.check_budget(5001);
+
+-- The first id of an extension that was created anew is its own.
+DROP EXTENSION llm_usage CASCADE;
+CREATE EXTENSION llm_usage;
+INSERT INTO llm_usage.usage_events (app_id, model) VALUES (2, 'm') RETURNING id;
+DROP EXTENSION llm_usage CASCADE;
+CREATE EXTENSION llm_usage;
+INSERT INTO llm_usage.usage_events (app_id, model) VALUES (2, 'm') RETURNING id;

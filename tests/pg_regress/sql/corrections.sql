@@ -88,3 +88,31 @@ SET LOCAL ROLE auditor;
 SELECT (llm_usage.void_usage(id, 'twice')).status FROM (SELECT (llm_usage.record_usage('audited')).id) e;
 SELECT reason, corrected_by FROM llm_usage.corrections WHERE corrected_by = 'auditor';
 ROLLBACK;
+
+-- What a hand correction changed stays, whatever else is corrected, and so does what it cost.
+SELECT id FROM llm_usage.record_usage('gpt-4.1', app_id => 92, prompt_tokens => 1000, request_id => 'hand', occurred_at => '2025-05-01Z') \gset
+INSERT INTO llm_usage.usage_events (occurred_at, app_id, model, corrects, prompt_tokens, cost) VALUES ('2025-05-01Z', 92, 'gpt-4.1', :id, -100, -0.0002);
+INSERT INTO llm_usage.usage_events (occurred_at, app_id, model, corrects, cost, currency) VALUES ('2025-05-01Z', 92, 'gpt-4.1', :id, 0.5, 'EUR');
+SELECT status, cost FROM llm_usage.record_usage('gpt-4.1', app_id => 92, prompt_tokens => 1000, request_id => 'hand');
+SELECT status, cost FROM llm_usage.correct_usage(:id, 'who', user_id => 5);
+SELECT currency, requests, total_tokens, cost FROM llm_usage.usage_by_app WHERE app_id = 92 ORDER BY 1;
+SELECT total_tokens FROM llm_usage.user_activity(5) WHERE total_tokens <> 0;
+SELECT status, cost FROM llm_usage.correct_usage(:id, 'how many', prompt_tokens => 500);
+SELECT currency, requests, total_tokens, cost FROM llm_usage.usage_by_app WHERE app_id = 92 ORDER BY 1;
+SELECT status FROM llm_usage.void_usage(:id);
+SELECT currency, requests, total_tokens, cost FROM llm_usage.usage_by_app WHERE app_id = 92 ORDER BY 1;
+
+-- To give the cost that was computed makes it a given one, which no repricing changes.
+SELECT id FROM llm_usage.record_usage('gpt-4.1', app_id => 93, prompt_tokens => 1000) \gset
+SELECT status, cost FROM llm_usage.correct_usage(:id, 'the invoice says so', cost => 0.002);
+SELECT status, cost FROM llm_usage.correct_usage(:id, 'the invoice says so', cost => 0.002);
+SELECT status, cost FROM llm_usage.correct_usage(:id, 'as it is', prompt_tokens => 1000);
+INSERT INTO llm_usage.model_prices (vendor, model, valid_from, input_per_token) VALUES ('openai', 'gpt-4.1', '-infinity', 1);
+SELECT count(*) AS repriced FROM llm_usage.reprice(for_app => 93);
+
+-- What was dropped costs nobody knows what; what was voided costs nothing.
+SELECT status, cost FROM llm_usage.record_usage('gpt-4.1', app_id => 94, prompt_tokens => 5, cost => 7, request_id => 'old', occurred_at => '2024-05-10Z');
+SELECT count(*) > 0 AS maintained FROM llm_usage.maintain();
+SELECT llm_usage.fold() >= 0 AS folded, llm_usage.drop_month('2024-05-01') > 0 AS dropped;
+SELECT status, cost, currency FROM llm_usage.record_usage('gpt-4.1', app_id => 94, prompt_tokens => 5, cost => 7, request_id => 'old');
+SELECT status, cost FROM llm_usage.record_usage('gpt-4.1', app_id => 92, prompt_tokens => 1000, request_id => 'hand');

@@ -84,3 +84,15 @@ SELECT llm_usage.import_prices('{"v/m": {"litellm_provider": "v", "input_cost_pe
 SELECT llm_usage.import_prices('{"v/m": {"litellm_provider": "v", "input_cost_per_token": 2}}', '2025-01-01');
 SELECT llm_usage.import_prices('{"v/m": {"litellm_provider": "v", "input_cost_per_token": 2}}', '2025-02-01');
 SELECT valid_from, input_per_token FROM llm_usage.model_prices WHERE (vendor, model) = ('v', 'm') ORDER BY 1;
+-- What is still to come, or another vendor's by then, changes nothing today.
+INSERT INTO llm_usage.model_prices (vendor, model, valid_from, input_per_token) VALUES ('v1', 'ahead', '2020-01-01', 1), ('v2', 'ahead', '2099-01-01', 2);
+INSERT INTO llm_usage.model_prices (vendor, model, is_default, valid_from, input_per_token) VALUES ('v3', 'ahead', true, '2098-01-01', 3);
+SELECT vendor, cost FROM llm_usage.record_usage('ahead', prompt_tokens => 1), (VALUES ('no vendor')) v (vendor);
+SELECT cost FROM llm_usage.record_usage('ahead', prompt_tokens => 1, occurred_at => '2098-06-01');
+-- An import holds from now on, also where a later price is known, which stays.
+SELECT llm_usage.import_prices('{"v/fm": {"litellm_provider": "v", "input_cost_per_token": 1}}') ->> 'added' AS added;
+SELECT llm_usage.import_prices('{"v/fm": {"litellm_provider": "v", "input_cost_per_token": 5}}', '2090-01-01') ->> 'changed' AS changed;
+SELECT llm_usage.import_prices('{"v/fm": {"litellm_provider": "v", "input_cost_per_token": 1}}') ->> 'unchanged' AS unchanged;
+SELECT llm_usage.import_prices('{"v/fm": {"litellm_provider": "v", "input_cost_per_token": 3}}') ->> 'changed' AS changed;
+SELECT array_agg(p.cost ORDER BY a.at) AS costs
+  FROM (VALUES (timestamptz '2020-01-01'), (now()), ('2090-01-01')) a (at), llm_usage._price('fm', 'v', NULL, a.at, 1, 0, 0, 0, 0, 0, 0, 0) p;

@@ -36,3 +36,13 @@ SELECT status FROM llm_usage.record_usage('gpt-4.1', request_id => 'deep', attrs
 INSERT INTO llm_usage.model_prices (vendor, model, valid_from, input_per_token) VALUES ('v', 'endless', '2025-01-01Z', ('9' || repeat('0', 131071))::numeric);
 SELECT status FROM llm_usage.record_usage('endless', prompt_tokens => 2147483647);
 \echo :LAST_ERROR_SQLSTATE
+
+-- A number that no jsonb can hold is a bad element, and loses no other.
+SELECT r -> 'recorded' AS recorded, r -> 'errors' -> 0 ->> 'index' AS failed
+  FROM llm_usage.record_usage_batch('[{"model": "m", "attrs": {"a": 1e300}}]') r;
+SELECT r -> 'recorded' AS recorded, e ->> 'index' AS failed, left(e ->> 'reason', 30) AS reason
+  FROM llm_usage.record_response_batch('[
+         {"provider": "openai", "response": {"id": "n1", "model": "gpt-4.1", "usage": {"prompt_tokens": 1}}},
+         {"provider": "openai", "attrs": {"b": [1e200000]}, "response": {"id": "n2", "model": "gpt-4.1", "usage": {"prompt_tokens": 1}}},
+         {"provider": "openai", "attrs": {"b": 1e-200000}, "response": {"id": "n3", "model": "gpt-4.1", "usage": {"prompt_tokens": 1}}}]') r,
+       json_array_elements(r -> 'errors') e;

@@ -128,3 +128,43 @@ SELECT llm_usage.enable_row_security('roles_tenant');
 SELECT llm_usage.disable_row_security('roles_tenant');
 SELECT count(*) AS tenants FROM llm_usage._tenants;
 ROLLBACK;
+
+-- A tenant appends no corrections by hand, which could name what is another's; an admin is no tenant.
+INSERT INTO llm_usage.usage_events (app_id, model, prompt_tokens, occurred_at)
+VALUES (902, 'z', 7, '2025-11-10 11:30Z'), (902, 'z', 100, '2025-11-10 10:30Z'), (903, 'z', 1000, '2025-11-10 10:30Z');
+SELECT llm_usage.fold() > 0 AS folded;
+BEGIN;
+CREATE ROLE roles_tenant;
+SELECT llm_usage.grant_access('roles_tenant', 'reader'), llm_usage.grant_access('roles_tenant', 'writer');
+INSERT INTO llm_usage.users (id, email) VALUES (902, 'tenant@example.com'), (903, 'other@example.com');
+INSERT INTO llm_usage.apps (id, name, owner_id) VALUES (902, 'theirs', 902), (903, 'another''s', 903);
+SELECT llm_usage.enable_row_security('roles_tenant', '902');
+SET LOCAL ROLE roles_tenant;
+SAVEPOINT before;
+INSERT INTO llm_usage.usage_events (app_id, model, corrects) VALUES (902, 'z', 1);
+ROLLBACK TO before;
+RESET ROLE;
+SELECT llm_usage.grant_access('roles_tenant', 'admin');
+ROLLBACK TO before;
+RESET ROLE;
+CREATE ROLE roles_other;
+SELECT llm_usage.grant_access('roles_other', 'admin');
+SELECT llm_usage.enable_row_security('roles_other', '903');
+ROLLBACK TO before;
+-- In a function that runs with a tenant's rights it is that tenant who asks, also where a bound cuts an hour.
+RESET ROLE;
+CREATE ROLE roles_other;
+SELECT llm_usage.grant_access('roles_other', 'reader'), llm_usage.enable_row_security('roles_other', '903');
+GRANT CREATE ON SCHEMA public TO roles_tenant;
+SET LOCAL ROLE roles_tenant;
+CREATE FUNCTION public.theirs() RETURNS json LANGUAGE sql SECURITY DEFINER AS
+  $$ SELECT llm_usage.model_usage_statistics('z', '2025-11-10 10:15Z', '2025-11-10 12:00Z', 1) -> 'data' -> 0 -> 'prompt_tokens' $$;
+SELECT public.theirs();
+SET LOCAL ROLE roles_other;
+SELECT public.theirs() AS asked_by_another;
+RESET ROLE;
+SELECT public.theirs() AS asked_by_the_owner;
+ROLLBACK;
+-- Of a role that was dropped a dump keeps nothing.
+SELECT extcondition FROM (SELECT unnest(extconfig)::regclass AS relation, unnest(extcondition) AS extcondition FROM pg_extension WHERE extname = 'llm_usage') c
+ WHERE relation = 'llm_usage._tenants'::regclass;
