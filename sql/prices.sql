@@ -40,6 +40,6 @@ COMMENT ON COLUMN llm_usage.model_prices.completion_audio_per_token IS 'Price of
 COMMENT ON COLUMN llm_usage.model_prices.service_tier IS 'The service tier the row prices: batch, flex, priority, …; empty: the standard one.';
 COMMENT ON COLUMN llm_usage.model_prices.above_tokens IS 'The row holds for requests with more input tokens than this, all tokens of the request included.';
 COMMENT ON COLUMN llm_usage.model_prices.source IS 'own: written by you; catalog: by import_prices(); shipped: by this extension, replaced with it and not dumped.';
-COMMENT ON COLUMN llm_usage.model_prices.is_default IS 'An event that names the model but no vendor means this vendor.';
+COMMENT ON COLUMN llm_usage.model_prices.is_default IS 'An event from valid_from on that names the model but no vendor means this vendor.';
 
 SELECT pg_catalog.pg_extension_config_dump('llm_usage.model_prices', $$WHERE source <> 'shipped'$$);

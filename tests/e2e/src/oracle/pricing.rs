@@ -69,7 +69,7 @@ pub fn price(event: &Event, prices: &[PriceRow], default_currency: &str) -> Pric
 
 fn row_of<'p>(event: &Event, prices: &'p [PriceRow]) -> Option<&'p PriceRow> {
     let named = |vendor: &str, model: &str| best(event, prices, vendor, model);
-    let vendor = event.vendor.as_deref().or_else(|| default_vendor(&event.model, prices));
+    let vendor = event.vendor.as_deref().or_else(|| default_vendor(event, prices));
     if let Some(row) = vendor.and_then(|vendor| named(vendor, &event.model)) {
         return Some(row);
     }
@@ -100,9 +100,10 @@ fn best<'p>(event: &Event, prices: &'p [PriceRow], vendor: &str, model: &str) ->
     rows.into_iter().max_by_key(|row| row.valid_from)
 }
 
-/// The vendor that a bare name means: the marked one, or the only one.
-fn default_vendor<'p>(model: &str, prices: &'p [PriceRow]) -> Option<&'p str> {
-    let rows: Vec<&PriceRow> = prices.iter().filter(|row| row.model == model).collect();
+/// The vendor that a bare name means at that time: the marked one, or the only one.
+fn default_vendor<'p>(event: &Event, prices: &'p [PriceRow]) -> Option<&'p str> {
+    let holds = |row: &&PriceRow| row.model == event.model && row.valid_from <= Edge::At(event.occurred_at);
+    let rows: Vec<&PriceRow> = prices.iter().filter(holds).collect();
     let marked = rows.iter().filter(|row| row.is_default);
     if let Some(row) = marked.max_by_key(|row| (row.source, row.valid_from)) {
         return Some(&row.vendor);
