@@ -90,14 +90,14 @@ CREATE FUNCTION llm_usage.grant_access(role name, access text) RETURNS void
 AS $$
 #variable_conflict use_variable
 BEGIN
-  PERFORM llm_usage._checked_access(role, access);
+  PERFORM llm_usage._change_access(role, access, 'GRANT %s ON %s TO %I');
+  -- The error takes it back.
   IF access = 'admin' AND EXISTS (SELECT FROM llm_usage._tenants t JOIN pg_roles r ON r.oid = t.role WHERE pg_has_role(role, r.oid, 'USAGE')) THEN
     RAISE EXCEPTION 'the role % is a tenant''s', quote_literal(role)
       USING ERRCODE = 'invalid_parameter_value',
             DETAIL = 'What an admin calls is about everybody: it folds, corrects and reprices.',
             HINT = format('Give admin to a role of its own, or see everything: SELECT llm_usage.disable_row_security(%L);', role);
   END IF;
-  PERFORM llm_usage._change_access(role, access, 'GRANT %s ON %s TO %I');
 END $$;
 COMMENT ON FUNCTION llm_usage.grant_access(name, text) IS
   'Lets a role do what its work needs: reader (every report, view and table but api_keys), writer (record, and read nothing that was recorded), admin (both, and prices, budgets, entities, API keys, the fold), anonymous (call llm_usage_http, to be told 401: for PostgREST''s db-anon-role). Only the owner of the extension and superusers can call it. Ask again after an upgrade. Errors: 22004 for NULL, 42704 for a role that does not exist, 22023 for another access, and for admin to a tenant''s role.';

@@ -1,25 +1,22 @@
 //! Whether a call may go ahead by its budgets (`sql/check_budget.sql`, `sql/reserve_budget.sql`).
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use bigdecimal::BigDecimal;
 use llm_usage_core::budget::{self, Answer, Budget, Call, Standing, Unit, Unpriced};
-use llm_usage_core::calendar::{month, next_month};
 use llm_usage_core::event::MOST_BYTES;
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
 use crate::error::failed;
-use crate::pg::lookup::{self, Is};
+use crate::pg;
 use crate::query::{self, Row};
-use crate::{error, pg};
 
+mod spent;
 mod tail;
-
-use tail::{Folded, Sums};
 
 /// Sums of rollups, budgets and calls that a session remembers at most, of each.
 const MOST_REMEMBERED: usize = 10_000;
@@ -40,24 +37,25 @@ enum Kind {
 }
 
 impl Kind {
-    const WORDS: [(Self, &str); 7] = [
-        (Self::App, "App"),
-        (Self::Llm, "LLM"),
-        (Self::User, "User"),
-        (Self::Model, "Model"),
-        (Self::Vendor, "Vendor"),
-        (Self::Attribute, "Attribute"),
-        (Self::All, "All"),
-    ];
+    const ALL: [Self; 7] =
+        [Self::App, Self::Llm, Self::User, Self::Model, Self::Vendor, Self::Attribute, Self::All];
 
     fn of(word: &str) -> Result<Self, ErrorReport> {
-        let found = Self::WORDS.iter().find(|(_, known)| *known == word);
-        found.map(|(kind, _)| *kind).ok_or_else(|| failed(format!("an entity of type {word}")))
+        let found = Self::ALL.into_iter().find(|kind| kind.word() == word);
+        found.ok_or_else(|| failed(format!("an entity of type {word}")))
     }
 
     /// `budgets.entity_type`.
     fn word(self) -> &'static str {
-        Self::WORDS[self as usize].1
+        match self {
+            Self::App => "App",
+            Self::Llm => "LLM",
+            Self::User => "User",
+            Self::Model => "Model",
+            Self::Vendor => "Vendor",
+            Self::Attribute => "Attribute",
+            Self::All => "All",
+        }
     }
 }
 
@@ -193,7 +191,7 @@ fn answers_under_locks(ids: &[i64], call: &Call) -> Result<Answers, ErrorReport>
     let hard: Vec<i64> = asked.iter().filter(|asked| asked.budget.is_hard).map(|asked| asked.id).collect();
     let mut alone = if pg::may_have_written() { hard.clone() } else { Vec::new() };
     loop {
-        let locks = locks(&hard, &alone);
+        let locks = budget::locks(&hard, &alone);
         for (key, is_alone) in &locks {
             pg::lock_until_end(LOCKS, *key, *is_alone);
         }
@@ -210,17 +208,6 @@ fn answers_under_locks(ids: &[i64], call: &Call) -> Result<Answers, ErrorReport>
     }
 }
 
-/// The keys of the budgets' locks, ascending, and whether each is taken alone. Two budgets of one key wait for each other, and do
-/// no harm.
-fn locks(ids: &[i64], alone: &[i64]) -> BTreeMap<i32, bool> {
-    let mut locks = BTreeMap::new();
-    for id in ids {
-        let key = (id % (i64::from(i32::MAX) + 1)) as i32;
-        *locks.entry(key).or_default() |= alone.contains(id);
-    }
-    locks
-}
-
 fn answers(ids: &[i64], call: &Call) -> Result<Answers, ErrorReport> {
     // Before the snapshot: what was changed after it may not be remembered as it was.
     let generation = pg::generation();
@@ -230,14 +217,7 @@ fn answers(ids: &[i64], call: &Call) -> Result<Answers, ErrorReport> {
         let folded = if is_remembered { tail::read()? } else { None };
         let mut answers = Vec::with_capacity(asked.len());
         for asked in asked {
-            let remembered = match folded {
-                Some(folded) if asked.is_simple() => asked.standing(folded)?,
-                _ => None,
-            };
-            let standing = match remembered {
-                Some(standing) => standing,
-                None => standing(asked.id)?,
-            };
+            let standing = asked.standing(folded, generation)?;
             if let Some(answer) = asked.budget.answer(call, &standing, transactions) {
                 answers.push((asked, standing, answer));
             }
@@ -277,18 +257,6 @@ fn asked_of(ids: &[i64], call: &Call, generation: Option<u64>) -> Result<Vec<Rc<
     Ok(found)
 }
 
-/// What of a budget is held now; `None` if that cannot be told.
-fn held(id: i64) -> Result<Option<BigDecimal>, ErrorReport> {
-    let names = || ["amount"].into_iter();
-    let keys = [(c"budget_id", Is::Number(id)), (c"expires_at", Is::After(pg::now()))];
-    let mut held = BigDecimal::default();
-    let is_told = lookup::rows(pg::relation(c"_held"), &[&keys], names, |row| {
-        held += row.decimal(0).parse::<BigDecimal>().map_err(failed)?;
-        Ok(true)
-    })?;
-    Ok(is_told.then_some(held))
-}
-
 /// A row of `budgets.sql`.
 fn asked(row: &Row) -> Result<Asked, ErrorReport> {
     let converts: bool = row.get(12)?.unwrap_or_default();
@@ -323,17 +291,6 @@ fn asked(row: &Row) -> Result<Asked, ErrorReport> {
     })
 }
 
-/// As the view `budget_status` has it.
-fn standing(id: i64) -> Result<Standing, ErrorReport> {
-    let rows = query::select(include_str!("standing.sql"), &[id.into()], |row| {
-        Ok(Standing { spent: row.decimal(1)?.unwrap_or_default(), held: row.decimal(2)?.unwrap_or_default() })
-    })?;
-    error::required("standing", rows.into_iter().next())
-}
-
-/// The entity, its range, and the currency of the costs.
-type Sought = (Entity, (i64, i64), String);
-
 /// What a session remembers as long as no table changes: its definition, or as its trigger announces.
 struct Remembered<K, V> {
     generation: u64,
@@ -361,103 +318,4 @@ type CallKey = (Option<i64>, Option<i64>, Option<i64>, Option<String>, Option<St
 thread_local! {
     static CALLS: RefCell<Remembered<CallKey, Vec<i64>>> = RefCell::default();
     static BUDGETS: RefCell<Remembered<i64, Rc<Asked>>> = RefCell::default();
-    /// What rollups hold, which only a fold changes, or a rebuild, which is announced; and how far they were folded.
-    static FOLDED: RefCell<(Folded, Remembered<Sought, Sums>)> = RefCell::default();
-}
-
-impl Asked {
-    /// Whether its spending is a sum of what a session remembers.
-    fn is_simple(&self) -> bool {
-        !self.converts && self.entity.kind != Kind::Attribute
-    }
-
-    /// As the view `budget_status` has it, too; `None` if what is held cannot be told.
-    fn standing(&self, folded: Folded) -> Result<Option<Standing>, ErrorReport> {
-        let Some(held) = held(self.id)? else { return Ok(None) };
-        Ok(Some(Standing { spent: self.spent(folded)?, held }))
-    }
-
-    fn spent(&self, folded: Folded) -> Result<BigDecimal, ErrorReport> {
-        let currency = match &self.budget.unit {
-            Unit::Money { currency, .. } => currency.as_str(),
-            _ => "",
-        };
-        let mut sums = self.folded(currency, folded)?;
-        tail::add_up(&self.entity, self.counted, currency, &mut sums);
-        Ok(match &self.budget.unit {
-            Unit::Tokens => sums.tokens.into(),
-            Unit::Requests => sums.requests.into(),
-            Unit::Money { unpriced: Unpriced::Fallback(price), .. } => {
-                sums.cost + price * sums.unpriced_requests
-            }
-            Unit::Money { .. } => sums.cost,
-        })
-    }
-
-    fn folded(&self, currency: &str, folded: Folded) -> Result<Sums, ErrorReport> {
-        let key = (self.entity.clone(), self.counted, currency.to_owned());
-        let generation = pg::known_generation();
-        let known = FOLDED.with_borrow_mut(|(of, sums)| {
-            if *of != folded {
-                (*of, *sums) = (folded, Remembered::default());
-            }
-            sums.of(generation).get(&key).cloned()
-        });
-        if let Some(sums) = known {
-            return Ok(sums);
-        }
-        let sums = self.read_folded(currency)?;
-        FOLDED.with_borrow_mut(|(_, known)| known.of(generation).insert(key, sums.clone()));
-        Ok(sums)
-    }
-
-    fn read_folded(&self, currency: &str) -> Result<Sums, ErrorReport> {
-        let Entity { kind, id, value } = &self.entity;
-        let (from, to) = self.counted;
-        if let (Kind::App | Kind::Llm, Some(id)) = (kind, id)
-            && month(from) == from
-            && next_month(from) == to
-            && let Some(sums) = of_month(*kind, *id, currency, from)?
-        {
-            return Ok(sums);
-        }
-        let args = [
-            kind.word().into(),
-            (*id).into(),
-            value.as_deref().into(),
-            currency.into(),
-            pg::instant(from)?.into(),
-            pg::instant(to)?.into(),
-        ];
-        let rows = query::select(include_str!("folded.sql"), &args, |row| {
-            Ok(Sums {
-                cost: row.decimal(1)?.unwrap_or_default(),
-                requests: row.id(2)?,
-                unpriced_requests: row.id(3)?,
-                tokens: row.id(4)?,
-            })
-        })?;
-        error::required("sums", rows.into_iter().next())
-    }
-}
-
-/// What most budgets ask for: a row for each currency; `None` if that cannot be told.
-fn of_month(kind: Kind, id: i64, currency: &str, month: i64) -> Result<Option<Sums>, ErrorReport> {
-    let names = || ["currency", "cost", "requests", "unpriced_requests", "total_tokens"].into_iter();
-    let keys = [
-        (c"bucket", Is::At(month)),
-        (c"entity_type", Is::Named(kind.word())),
-        (c"entity_id", Is::Number(id)),
-    ];
-    let mut sums = Sums::default();
-    let is_told = lookup::rows(pg::relation(c"_by_entity_month"), &[&keys], names, |row| {
-        if row.text(0) == Some(currency) {
-            sums.cost += row.decimal(1).parse::<BigDecimal>().map_err(failed)?;
-        }
-        sums.requests += row.number(2);
-        sums.unpriced_requests += row.number(3);
-        sums.tokens += row.number(4);
-        Ok(true)
-    })?;
-    Ok(is_told.then_some(sums))
 }

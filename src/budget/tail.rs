@@ -117,7 +117,7 @@ fn folded() -> Result<Option<Folded>, ErrorReport> {
     let mut up_to = 0;
     let names = || ["folded_up_to"].into_iter();
     let is_told =
-        lookup::rows(pg::relation(c"_fold_progress"), &[&[(c"ledger", Is::Named(LEDGER))]], names, |row| {
+        lookup::rows(pg::relation(c"_fold_progress"), &[[(c"ledger", Is::Named(LEDGER))]], names, |row| {
             up_to = row.number(0);
             Ok(false)
         })?;

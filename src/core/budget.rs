@@ -1,6 +1,7 @@
 //! Whether a call may go ahead by one of its budgets, and why, in words for a user.
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 
 use bigdecimal::{BigDecimal, Signed, Zero};
 
@@ -178,6 +179,17 @@ pub fn decides(one: (&Budget, &Answer), other: (&Budget, &Answer)) -> Ordering {
     one.1.verdict.cmp(&other.1.verdict).then_with(|| left(other).cmp(&left(one)))
 }
 
+/// The locks of some budgets in the order in which all take them, so that nobody waits in a circle, and whether each is taken alone.
+/// Two budgets of one key wait for each other, and do no harm.
+pub fn locks(ids: &[i64], alone: &[i64]) -> BTreeMap<i32, bool> {
+    let mut locks = BTreeMap::new();
+    for id in ids {
+        let key = (id % (i64::from(i32::MAX) + 1)) as i32;
+        *locks.entry(key).or_default() |= alone.contains(id);
+    }
+    locks
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -208,6 +220,15 @@ mod tests {
 
     fn verdict(budget: &Budget, call: &Call, standing: &Standing) -> Option<Verdict> {
         budget.answer(call, standing, 100).map(|answer| answer.verdict)
+    }
+
+    #[test]
+    fn locks_are_taken_in_the_order_of_their_keys_each_once() {
+        const ROUND: i64 = 1 << 31;
+        let taken = |ids: &[i64], alone: &[i64]| locks(ids, alone).into_iter().collect::<Vec<_>>();
+        assert_eq!(taken(&[5, ROUND + 3], &[]), [(3, false), (5, false)]);
+        assert_eq!(taken(&[3, ROUND + 3, ROUND + 5], &[ROUND + 3]), [(3, true), (5, false)]);
+        assert_eq!(taken(&[-1, i64::MIN, i64::MAX], &[]), [(-1, false), (0, false), (i32::MAX, false)]);
     }
 
     #[test]

@@ -49,9 +49,9 @@ impl Is<'_> {
 
 /// Hands over the rows of a table whose primary key begins like one of the keys, of each in the table's order, until it is told
 /// that no more are wanted. False if that cannot be answered: of what is no table, or has another key.
-pub fn rows<I: Iterator<Item = &'static str>>(
+pub fn rows<'k, I: Iterator<Item = &'static str>>(
     table: pg_sys::Oid,
-    keys: &[&[Key]],
+    keys: &[impl AsRef<[Key<'k>]>],
     names: impl Fn() -> I,
     mut wants_more: impl FnMut(&Columns) -> Result<bool, ErrorReport>,
 ) -> Result<bool, ErrorReport> {
@@ -83,7 +83,7 @@ pub fn is_any(table: pg_sys::Oid, key: Key) -> Option<bool> {
         if relation.is_null() {
             return None;
         }
-        let is_answered = scan(relation, &[&[key]], |_| {
+        let is_answered = scan(relation, &[[key]], |_| {
             is_found = true;
             false
         });
@@ -94,9 +94,9 @@ pub fn is_any(table: pg_sys::Oid, key: Key) -> Option<bool> {
 
 /// # Safety
 /// The table is open.
-unsafe fn scan(
+unsafe fn scan<'k>(
     table: pg_sys::Relation,
-    keys: &[&[Key]],
+    keys: &[impl AsRef<[Key<'k>]>],
     mut wants_more: impl FnMut(pg_sys::HeapTuple) -> bool,
 ) -> bool {
     // SAFETY: the table is open, and so is the index while it is read; its list of indexes is the caller's own.
@@ -111,7 +111,7 @@ unsafe fn scan(
         let index = pg_sys::index_open(key, pg_sys::AccessShareLock as i32);
         let mut is_answered = true;
         for keys in keys {
-            let Some(keys) = scan_keys(table, index, keys) else {
+            let Some(keys) = scan_keys(table, index, keys.as_ref()) else {
                 is_answered = false;
                 break;
             };

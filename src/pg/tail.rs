@@ -26,7 +26,6 @@ pub fn rows<I: Iterator<Item = &'static str>>(
 ) -> Result<bool, ErrorReport> {
     let Some(partitions) = partitions_of(ledger) else { return Ok(false) };
     let keys: Vec<[Key; 1]> = ids.iter().map(|id| [(c"id", *id)]).collect();
-    let keys: Vec<&[Key]> = keys.iter().map(|key| &key[..]).collect();
     let mut goes_on = true;
     for partition in partitions {
         let is_answered = lookup::rows(partition, &keys, &names, |row| {

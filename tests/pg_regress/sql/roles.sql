@@ -165,6 +165,3 @@ SELECT public.theirs() AS asked_by_another;
 RESET ROLE;
 SELECT public.theirs() AS asked_by_the_owner;
 ROLLBACK;
--- Of a role that was dropped a dump keeps nothing.
-SELECT extcondition FROM (SELECT unnest(extconfig)::regclass AS relation, unnest(extcondition) AS extcondition FROM pg_extension WHERE extname = 'llm_usage') c
- WHERE relation = 'llm_usage._tenants'::regclass;

@@ -1,0 +1,145 @@
+//! What of a budget is spent and held: the rollups, which a session remembers until they are folded anew, the tail, and the holds.
+
+use std::cell::RefCell;
+
+use bigdecimal::BigDecimal;
+use llm_usage_core::budget::{Standing, Unit, Unpriced};
+use llm_usage_core::calendar::{month, next_month};
+use pgrx::pg_sys::panic::ErrorReport;
+
+use super::tail::{self, Folded, Sums};
+use super::{Asked, Entity, Kind, Remembered};
+use crate::error::failed;
+use crate::pg::lookup::{self, Is};
+use crate::{error, pg, query};
+
+/// The entity, its range, and the currency of the costs.
+type Sought = (Entity, (i64, i64), String);
+
+thread_local! {
+    /// What rollups hold, which only a fold changes, or a rebuild, which is announced; and how far they were folded.
+    static FOLDED: RefCell<(Folded, Remembered<Sought, Sums>)> = RefCell::default();
+}
+
+impl Asked {
+    /// Whether its spending is a sum of what a session remembers.
+    fn is_simple(&self) -> bool {
+        !self.converts && self.entity.kind != Kind::Attribute
+    }
+
+    /// As the view `budget_status` has it, in the snapshot that is active. Where it is known how far the ledger is folded, from what
+    /// the session remembers, at a generation that is not younger than the snapshot.
+    pub fn standing(&self, folded: Option<Folded>, generation: u64) -> Result<Standing, ErrorReport> {
+        if let Some(folded) = folded.filter(|_| self.is_simple())
+            && let Some(held) = held(self.id)?
+        {
+            return Ok(Standing { spent: self.spent(folded, generation)?, held });
+        }
+        standing(self.id)
+    }
+
+    fn spent(&self, folded: Folded, generation: u64) -> Result<BigDecimal, ErrorReport> {
+        let currency = match &self.budget.unit {
+            Unit::Money { currency, .. } => currency.as_str(),
+            _ => "",
+        };
+        let mut sums = self.folded(currency, folded, generation)?;
+        tail::add_up(&self.entity, self.counted, currency, &mut sums);
+        Ok(match &self.budget.unit {
+            Unit::Tokens => sums.tokens.into(),
+            Unit::Requests => sums.requests.into(),
+            Unit::Money { unpriced: Unpriced::Fallback(price), .. } => {
+                sums.cost + price * sums.unpriced_requests
+            }
+            Unit::Money { .. } => sums.cost,
+        })
+    }
+
+    fn folded(&self, currency: &str, folded: Folded, generation: u64) -> Result<Sums, ErrorReport> {
+        let key = (self.entity.clone(), self.counted, currency.to_owned());
+        let known = FOLDED.with_borrow_mut(|(of, sums)| {
+            if *of != folded {
+                (*of, *sums) = (folded, Remembered::default());
+            }
+            sums.of(generation).get(&key).cloned()
+        });
+        if let Some(sums) = known {
+            return Ok(sums);
+        }
+        let sums = self.read_folded(currency)?;
+        if pg::generation() == generation {
+            FOLDED.with_borrow_mut(|(_, known)| known.of(generation).insert(key, sums.clone()));
+        }
+        Ok(sums)
+    }
+
+    fn read_folded(&self, currency: &str) -> Result<Sums, ErrorReport> {
+        let Entity { kind, id, value } = &self.entity;
+        let (from, to) = self.counted;
+        if let (Kind::App | Kind::Llm, Some(id)) = (kind, id)
+            && month(from) == from
+            && next_month(from) == to
+            && let Some(sums) = of_month(*kind, *id, currency, from)?
+        {
+            return Ok(sums);
+        }
+        let args = [
+            kind.word().into(),
+            (*id).into(),
+            value.as_deref().into(),
+            currency.into(),
+            pg::instant(from)?.into(),
+            pg::instant(to)?.into(),
+        ];
+        let rows = query::select(include_str!("folded.sql"), &args, |row| {
+            Ok(Sums {
+                cost: row.decimal(1)?.unwrap_or_default(),
+                requests: row.id(2)?,
+                unpriced_requests: row.id(3)?,
+                tokens: row.id(4)?,
+            })
+        })?;
+        error::required("sums", rows.into_iter().next())
+    }
+}
+
+/// What most budgets ask for: a row for each currency; `None` if that cannot be told.
+fn of_month(kind: Kind, id: i64, currency: &str, month: i64) -> Result<Option<Sums>, ErrorReport> {
+    let names = || ["currency", "cost", "requests", "unpriced_requests", "total_tokens"].into_iter();
+    let keys = [
+        (c"bucket", Is::At(month)),
+        (c"entity_type", Is::Named(kind.word())),
+        (c"entity_id", Is::Number(id)),
+    ];
+    let mut sums = Sums::default();
+    let is_told = lookup::rows(pg::relation(c"_by_entity_month"), &[keys], names, |row| {
+        if row.text(0) == Some(currency) {
+            sums.cost += row.decimal(1).parse::<BigDecimal>().map_err(failed)?;
+        }
+        sums.requests += row.number(2);
+        sums.unpriced_requests += row.number(3);
+        sums.tokens += row.number(4);
+        Ok(true)
+    })?;
+    Ok(is_told.then_some(sums))
+}
+
+/// What of a budget is held now; `None` if that cannot be told.
+fn held(id: i64) -> Result<Option<BigDecimal>, ErrorReport> {
+    let names = || ["amount"].into_iter();
+    let keys = [(c"budget_id", Is::Number(id)), (c"expires_at", Is::After(pg::now()))];
+    let mut held = BigDecimal::default();
+    let is_told = lookup::rows(pg::relation(c"_held"), &[keys], names, |row| {
+        held += row.decimal(0).parse::<BigDecimal>().map_err(failed)?;
+        Ok(true)
+    })?;
+    Ok(is_told.then_some(held))
+}
+
+/// As the view `budget_status` has it.
+fn standing(id: i64) -> Result<Standing, ErrorReport> {
+    let rows = query::select(include_str!("standing.sql"), &[id.into()], |row| {
+        Ok(Standing { spent: row.decimal(1)?.unwrap_or_default(), held: row.decimal(2)?.unwrap_or_default() })
+    })?;
+    error::required("standing", rows.into_iter().next())
+}
