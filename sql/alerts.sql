@@ -25,6 +25,11 @@ CREATE INDEX ON llm_usage.budget_alerts (id) WHERE acknowledged_at IS NULL;
 SELECT pg_catalog.pg_extension_config_dump('llm_usage.budget_alerts', '');
 SELECT pg_catalog.pg_extension_config_dump('llm_usage.budget_alerts_id_seq', '');
 
+-- Whether spending has reached a percentage of an amount; of an amount of 0 by anything that is spent.
+CREATE FUNCTION llm_usage._has_crossed(spent numeric, threshold numeric, amount numeric) RETURNS boolean
+  LANGUAGE sql IMMUTABLE PARALLEL SAFE
+  RETURN spent > 0 AND spent * 100 >= threshold * amount;
+
 -- Raises what one budget has crossed and is not raised yet; returns how many those are. Whoever comes second waits for the
 -- unique row of the first, and raises nothing.
 CREATE FUNCTION llm_usage._raise_alerts_of(b llm_usage.budgets) RETURNS bigint
@@ -40,14 +45,14 @@ BEGIN
   SELECT * INTO s FROM llm_usage._budget_standing(b, at);
   start := CASE WHEN b.period = 'rolling' THEN date_bin(make_interval(secs => extract(epoch FROM b.rolling_window)::float8), at, '1970-01-01Z')
                 ELSE s.period_start END;
-  UPDATE llm_usage.budget_alerts a SET fell_below_at = CASE WHEN s.spent * 100 < a.threshold * b.amount THEN at END
+  UPDATE llm_usage.budget_alerts a SET fell_below_at = CASE WHEN a.fell_below_at IS NULL THEN at END
    WHERE a.budget_id = b.id AND a.period_start = start
-     AND (a.fell_below_at IS NULL) = (s.spent * 100 < a.threshold * b.amount);
+     AND (a.fell_below_at IS NULL) <> llm_usage._has_crossed(s.spent, a.threshold, b.amount);
   WITH crossed AS (
     INSERT INTO llm_usage.budget_alerts AS a (budget_id, period_start, threshold, crossed_at, spent, amount)
     SELECT DISTINCT b.id, start, t.threshold, at, s.spent, b.amount
       FROM unnest(b.thresholds) t (threshold)
-     WHERE s.spent > 0 AND s.spent * 100 >= t.threshold * b.amount
+     WHERE llm_usage._has_crossed(s.spent, t.threshold, b.amount)
        AND NOT EXISTS (SELECT FROM llm_usage.budget_alerts k
                         WHERE k.budget_id = b.id AND k.period_start = start AND k.threshold = t.threshold)
      ORDER BY t.threshold
@@ -87,12 +92,12 @@ CREATE FUNCTION llm_usage._quiet_budgets(budget_ids bigint[]) RETURNS SETOF bigi
                AND k.bucket = (SELECT llm_usage._month(clock_timestamp()))
              GROUP BY b.id, k.bucket) s
      WHERE NOT EXISTS (SELECT FROM unnest(s.thresholds) t (threshold)
-                        WHERE s.spent > 0 AND s.spent * 100 >= t.threshold * s.amount
+                        WHERE llm_usage._has_crossed(s.spent, t.threshold, s.amount)
                           AND NOT EXISTS (SELECT FROM llm_usage.budget_alerts a
                                            WHERE a.budget_id = s.id AND a.period_start = s.bucket AND a.threshold = t.threshold))
        AND NOT EXISTS (SELECT FROM llm_usage.budget_alerts a
                         WHERE a.budget_id = s.id AND a.period_start = s.bucket
-                          AND (a.fell_below_at IS NULL) = (s.spent * 100 < a.threshold * s.amount));
+                          AND (a.fell_below_at IS NULL) <> llm_usage._has_crossed(s.spent, a.threshold, s.amount));
   END;
 
 -- Of the budgets that events between two ids count for, or with NULL of all.

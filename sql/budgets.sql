@@ -6,7 +6,7 @@ CREATE TABLE llm_usage.budgets (
   entity_key      text COLLATE "C" CHECK (octet_length(entity_key) BETWEEN 1 AND 500),
   entity_value    text COLLATE "C" CHECK (octet_length(entity_value) BETWEEN 1 AND 500),
   name            text COLLATE "C" NOT NULL DEFAULT '' CHECK (octet_length(name) <= 500),
-  amount          numeric NOT NULL CONSTRAINT budgets_amount_is_finite_and_not_negative CHECK (amount >= 0 AND amount < 'Infinity'),
+  amount          numeric NOT NULL CONSTRAINT budgets_amount_is_from_0_to_below_10_to_the_30 CHECK (amount >= 0 AND amount < 1e30),
   unit            text NOT NULL DEFAULT 'money' CHECK (unit IN ('money', 'tokens', 'requests')),
   currency        text NOT NULL DEFAULT llm_usage._default_currency() CHECK (currency ~ '^[A-Z]{3}$'),
   converts        boolean NOT NULL DEFAULT false,
@@ -18,9 +18,9 @@ CREATE TABLE llm_usage.budgets (
            AND (timestamp '2000-01-01' AT TIME ZONE time_zone) IS NOT NULL),
   is_hard         boolean NOT NULL DEFAULT true,
   unpriced        text NOT NULL DEFAULT 'deny' CHECK (unpriced IN ('deny', 'allow', 'fallback')),
-  fallback_price  numeric CHECK (fallback_price >= 0 AND fallback_price < 'Infinity'),
+  fallback_price  numeric CHECK (fallback_price >= 0 AND fallback_price < 1e15),
   thresholds      numeric[] NOT NULL DEFAULT '{50,80,90,100}'
-    CHECK (0 < ALL (thresholds) AND 'Infinity' > ALL (thresholds) AND array_position(thresholds, NULL) IS NULL),
+    CHECK (0 < ALL (thresholds) AND 1e15 > ALL (thresholds) AND array_position(thresholds, NULL) IS NULL),
   CONSTRAINT budgets_entity_is_named_as_its_type_is CHECK (CASE entity_type
     WHEN 'App' THEN entity_id > 0 AND num_nonnulls(entity_id, entity_key, entity_value) = 1
     WHEN 'LLM' THEN entity_id > 0 AND num_nonnulls(entity_id, entity_key, entity_value) = 1
@@ -38,13 +38,13 @@ CREATE TABLE llm_usage.budgets (
   UNIQUE NULLS NOT DISTINCT (entity_type, entity_id, entity_key, entity_value, name)
 );
 COMMENT ON TABLE llm_usage.budgets IS 'Budgets of apps, LLMs, users, models, vendors, attributes, or everything; several of one entity by their names. Spending is computed when asked; nothing is ever reset. budget_usage() shows the nameless monthly ones of apps and LLMs that are in money and UTC.';
-COMMENT ON COLUMN llm_usage.budgets.id IS 'Your own number, or the next of the table, which does not look for those that were given.';
+COMMENT ON COLUMN llm_usage.budgets.id IS 'Your own number, or the next of the table, which does not look for those that were given. Holds and alerts go by it: one that was used goes on with a budget of the same entity, unit and currency only.';
 COMMENT ON COLUMN llm_usage.budgets.entity_type IS 'App, LLM, User, Model, Vendor, Attribute, or All for everything.';
 COMMENT ON COLUMN llm_usage.budgets.entity_id IS 'apps.id, llms.id or users.id, registered or not; NULL for other types.';
 COMMENT ON COLUMN llm_usage.budgets.entity_key IS 'Of an Attribute: the key in attrs, such as team; NULL for other types.';
 COMMENT ON COLUMN llm_usage.budgets.entity_value IS 'The model or the vendor as events name it, or the attribute''s value as text (at most 500 bytes); NULL for other types.';
 COMMENT ON COLUMN llm_usage.budgets.name IS 'Tells the budgets of one entity apart; empty for the first.';
-COMMENT ON COLUMN llm_usage.budgets.amount IS 'What may be spent in a period: money in currency, tokens or requests.';
+COMMENT ON COLUMN llm_usage.budgets.amount IS 'What may be spent in a period: money in currency, tokens or requests; from 0 to below 10^30.';
 COMMENT ON COLUMN llm_usage.budgets.unit IS 'What amount counts: money, tokens or requests.';
 COMMENT ON COLUMN llm_usage.budgets.currency IS 'ISO 4217 code; costs in other currencies are never added to it, unless the budget converts.';
 COMMENT ON COLUMN llm_usage.budgets.converts IS 'Whether costs in other currencies are converted by exchange_rates and counted, too.';
@@ -60,6 +60,23 @@ SELECT pg_catalog.pg_extension_config_dump('llm_usage.budgets', '');
 CREATE TRIGGER budgets_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON llm_usage.budgets
   FOR EACH STATEMENT EXECUTE FUNCTION llm_usage._announce_change();
 ALTER TABLE llm_usage.budgets ENABLE ALWAYS TRIGGER budgets_changed;
+
+-- What is held and alerted for a budget is so much of its unit, for its entity.
+CREATE FUNCTION llm_usage._refuse_another_budget() RETURNS trigger
+  LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  RAISE EXCEPTION 'budget % cannot become another', OLD.id
+    USING ERRCODE = 'object_not_in_prerequisite_state',
+          DETAIL = 'Its holds and alerts are of its entity, unit and currency.',
+          HINT = format('DELETE it and INSERT the other, under a new id: DELETE FROM llm_usage.budgets WHERE id = %s.', OLD.id);
+END $$;
+CREATE TRIGGER refuse_another_budget BEFORE UPDATE ON llm_usage.budgets
+  FOR EACH ROW
+  WHEN ((OLD.id, OLD.entity_type, OLD.entity_id, OLD.entity_key, OLD.entity_value, OLD.unit, OLD.currency)
+        IS DISTINCT FROM (NEW.id, NEW.entity_type, NEW.entity_id, NEW.entity_key, NEW.entity_value, NEW.unit, NEW.currency))
+  EXECUTE FUNCTION llm_usage._refuse_another_budget();
 SELECT pg_catalog.pg_extension_config_dump('llm_usage.budgets_id_seq', '');
 
 -- Spending as a percentage of a budget, at least six right decimals of it, not capped.

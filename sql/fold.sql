@@ -30,6 +30,13 @@ DECLARE
 BEGIN
   -- First the id, then who writes: whoever begins later draws a greater one.
   EXECUTE format('SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM llm_usage.%I', of_ledger || '_id_seq') INTO last_id;
+  -- Then how it draws: of ids that sessions draw ahead, small ones are written late.
+  IF (SELECT s.seqcache FROM pg_catalog.pg_sequence s WHERE s.seqrelid = format('llm_usage.%I', of_ledger || '_id_seq')::regclass) > 1 THEN
+    RAISE EXCEPTION 'sessions draw ids of llm_usage.% ahead', of_ledger
+      USING ERRCODE = 'object_not_in_prerequisite_state',
+            DETAIL = 'The fold goes by the order of ids; it would pass those that are still to be written.',
+            HINT = format('ALTER SEQUENCE llm_usage.%I CACHE 1.', of_ledger || '_id_seq');
+  END IF;
   -- Never written to, or still being restored: the sequence comes last, and how far it was folded has to come from the dump.
   IF last_id = 0 THEN
     RETURN 0;
@@ -178,7 +185,7 @@ BEGIN
   RETURN rows;
 END $$;
 COMMENT ON FUNCTION llm_usage.fold(interval, bigint) IS
-  'Adds what was written since the last fold to the rollups, in one transaction, and returns how many rows of the ledgers that were; NULL: another session is folding. Answers are the same before, during and after; only their speed depends on it. Waits for transactions that write now, at most for patience on each ledger (default 1 s): then it leaves a ledger as it is, status() names the writer, and the next fold goes on. at_most bounds how many ids of each ledger one call folds; NULL: all. Errors: 25001 in another isolation level than READ COMMITTED, 22023 for at_most below 1.';
+  'Adds what was written since the last fold to the rollups, in one transaction, and returns how many rows of the ledgers that were; NULL: another session is folding. Answers are the same before, during and after; only their speed depends on it. Waits for transactions that write now, at most for patience on each ledger (default 1 s): then it leaves a ledger as it is, status() names the writer, and the next fold goes on. at_most bounds how many ids of each ledger one call folds; NULL: all. Errors: 25001 in another isolation level than READ COMMITTED, 22023 for at_most below 1, 55000 where the sequence of a ledger was given a CACHE: sessions that draw ids ahead write small ones late.';
 
 -- One session at a time changes the rollups, until its transaction ends.
 CREATE FUNCTION llm_usage._lock_rollups(wait boolean) RETURNS boolean

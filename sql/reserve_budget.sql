@@ -30,6 +30,13 @@ BEGIN
             DETAIL = 'A hold ends by itself after that time.',
             HINT = 'Give the longest that the call may take, such as 10 minutes.';
   END IF;
+  -- What settle_budget() could not record would be refused after the call.
+  IF octet_length(model) NOT BETWEEN 1 AND 500 OR octet_length(vendor) NOT BETWEEN 1 AND 500 OR jsonb_typeof(attrs) <> 'object'
+     OR least(app_id, llm_id, user_id) < 0 THEN
+    PERFORM llm_usage._checked_row('usage_events', jsonb_strip_nulls(jsonb_build_object(
+              'model', coalesce(model, 'm'), 'app_id', app_id, 'llm_id', llm_id, 'user_id', user_id, 'vendor', vendor,
+              'attrs', attrs))::text);
+  END IF;
   PERFORM llm_usage._own_app(coalesce(app_id, 0));
   call := llm_usage._call_cost(model, vendor, cost, currency, prompt_tokens, completion_tokens);
   SELECT * INTO d
@@ -49,7 +56,7 @@ BEGIN
   RETURN llm_usage._shown(decision);
 END $$;
 COMMENT ON FUNCTION llm_usage.reserve_budget(bigint, text, bigint, bigint, text, jsonb, numeric, text, bigint, bigint, interval) IS
-  'As check_budget(), and holds what the call may take, until settle_budget() or release_budget(), at most for hold_for (default 10 minutes, up to 30 days). hold_id is NULL where the call is denied. However many reserve at once, what is spent and held never passes a hard budget by it. Run it in a transaction of its own: others wait for its end where room is short. Errors: 25001 in another isolation level than READ COMMITTED; 22023 for a bad hold_for or estimate.';
+  'As check_budget(), and holds what the call may take, until settle_budget() or release_budget(), at most for hold_for (default 10 minutes, up to 30 days). hold_id is NULL where the call is denied. However many reserve at once, what is spent and held never passes a hard budget by it. Run it in a transaction of its own: others wait for its end where room is short. Errors: 25001 in another isolation level than READ COMMITTED; 22023 for a bad hold_for or estimate, and for what settle_budget() could not record.';
 
 -- Whether a hold of the app is the session's to end: a tenant's of its own apps.
 CREATE FUNCTION llm_usage._may_end(app bigint) RETURNS boolean

@@ -122,6 +122,26 @@ SET client_min_messages = warning;
 SELECT llm_usage.rebuild() >= 0 AS rebuilt;
 SELECT spent FROM llm_usage.check_budget(5001);
 
+-- A budget does not become another.
+UPDATE llm_usage.budgets SET unit = 'tokens' WHERE entity_id = 5001;
+UPDATE llm_usage.budgets SET entity_id = 5002 WHERE entity_id = 5001;
+UPDATE llm_usage.budgets SET currency = 'EUR', amount = 1 WHERE entity_id = 5001;
+UPDATE llm_usage.budgets SET amount = 1e30 WHERE entity_id = 5001;
+
+-- Nothing is left of an amount of 0 when all is taken back.
+UPDATE llm_usage.budgets SET amount = 0, period = 'year', name = 'all', thresholds = '{50}' WHERE entity_id = 5001;
+SELECT llm_usage.raise_budget_alerts();
+SELECT status FROM llm_usage.void_usage((SELECT max(id) FROM llm_usage.usage_events WHERE app_id = 5001));
+SELECT llm_usage.raise_budget_alerts();
+SELECT threshold, spent, amount, fell_below_at IS NULL AS is_crossed FROM llm_usage.budget_alerts WHERE amount = 0;
+DELETE FROM llm_usage.budgets WHERE entity_id = 5001;
+
+-- What could not be settled is not reserved.
+SELECT llm_usage.reserve_budget(1, '');
+SELECT llm_usage.reserve_budget(1, 'm', vendor => repeat('v', 501));
+SELECT llm_usage.reserve_budget(1, attrs => '[1]');
+SELECT llm_usage.reserve_budget(-1, 'm');
+
 -- The first id of an extension that was created anew is its own.
 DROP EXTENSION llm_usage CASCADE;
 CREATE EXTENSION llm_usage;

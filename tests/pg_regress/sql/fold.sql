@@ -102,6 +102,12 @@ INSERT INTO llm_usage.usage_events (app_id, model, prompt_tokens, cost) VALUES (
 SELECT llm_usage.fold();
 SELECT folded_up_to, tail_events FROM llm_usage.status() WHERE ledger = 'usage_events';
 
+-- A sequence that lets sessions draw ahead.
+ALTER SEQUENCE llm_usage.usage_events_id_seq CACHE 10;
+SELECT llm_usage.fold();
+ALTER SEQUENCE llm_usage.usage_events_id_seq CACHE 1;
+SELECT llm_usage.fold();
+
 -- Errors.
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT llm_usage.fold();
