@@ -33,6 +33,20 @@ CREATE VIEW llm_usage.usage_by_user WITH (security_invoker) AS
 COMMENT ON VIEW llm_usage.usage_by_user IS
   'What users used, a row for each UTC day, user (NULL: unknown) and currency. cost leaves unpriced_requests out.';
 
+-- A budget whose spending cannot be told hides no other. In a subtransaction, which parallel workers cannot begin.
+CREATE FUNCTION llm_usage._try_budget_standing(b llm_usage.budgets, at timestamptz)
+  RETURNS TABLE (period_start timestamptz, period_end timestamptz, spent numeric, held numeric, unpriced_requests bigint,
+                 other_currencies jsonb)
+  LANGUAGE plpgsql STABLE ROWS 1
+  SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  RETURN QUERY SELECT * FROM llm_usage._budget_standing(b, at);
+EXCEPTION WHEN object_not_in_prerequisite_state OR data_exception THEN
+  RAISE WARNING 'what is spent of budget % cannot be told: %', b.id, SQLERRM;
+  RETURN NEXT;
+END $$;
+
 -- At the present rate, that of the period so far: a rolling budget goes on as it is.
 CREATE VIEW llm_usage.budget_status WITH (security_invoker) AS
   SELECT b.id AS budget_id, b.entity_type, b.entity_id, b.entity_key, b.entity_value, b.name AS budget_name,
@@ -47,14 +61,14 @@ CREATE VIEW llm_usage.budget_status WITH (security_invoker) AS
          CASE WHEN b.period <> 'rolling' AND s.spent > 0 AND b.amount * f.past <= s.spent * f.whole
               THEN s.period_start + make_interval(secs => (f.past * b.amount / s.spent)::float8) END AS used_up_at
     FROM llm_usage.budgets b
-   CROSS JOIN LATERAL llm_usage._budget_standing(b, now()) s
+   CROSS JOIN LATERAL llm_usage._try_budget_standing(b, now()) s
    CROSS JOIN LATERAL (SELECT extract(epoch FROM s.period_end - s.period_start) AS whole,
                               greatest(extract(epoch FROM now() - s.period_start), 0.000001) AS past) f
     LEFT JOIN llm_usage.apps app ON b.entity_type = 'App' AND app.id = b.entity_id
     LEFT JOIN llm_usage.llms llm ON b.entity_type = 'LLM' AND llm.id = b.entity_id
     LEFT JOIN llm_usage.users u ON b.entity_type = 'User' AND u.id = b.entity_id;
 COMMENT ON VIEW llm_usage.budget_status IS
-  'Every budget (budget_name) of an entity (name) in its present period [period_start, period_end); the end of a rolling one is NULL. spent, held by calls under way, and remaining are in its unit: currency, tokens or requests; usage is spent in percent (not capped; 0 where the budget is 0). other_currencies are costs that are in none of these: {"EUR": 1.5}; unpriced_requests are in spent at the fallback_price only. At the rate of the period so far, expected_spend is what will be spent at its end, and used_up_at when the budget is used up; NULL: not before the end.';
+  'Every budget (budget_name) of an entity (name) in its present period [period_start, period_end); the end of a rolling one is NULL. spent, held by calls under way, and remaining are in its unit: currency, tokens or requests; usage is spent in percent (not capped; 0 where the budget is 0). other_currencies are costs that are in none of these: {"EUR": 1.5}; unpriced_requests are in spent at the fallback_price only. At the rate of the period so far, expected_spend is what will be spent at its end, and used_up_at when the budget is used up; NULL: not before the end. Where what is spent cannot be told, of an attribute whose month was dropped, the period and all that goes by it are NULL, with a WARNING that says why.';
 
 CREATE VIEW llm_usage.unpriced_models WITH (security_invoker) AS
   SELECT a.vendor, a.model, sum(a.unpriced_requests)::bigint AS requests,

@@ -92,6 +92,15 @@ SELECT sum(cost) FROM llm_usage.attr_activity('proj');
 -- Of a key that nobody asked for before, it is not there any more.
 SELECT count(*) FROM llm_usage.attr_activity('another');
 SELECT count(*) FROM llm_usage.attr_activity('another', now());
+-- A budget of it hides no other.
+INSERT INTO llm_usage.budgets (id, entity_type, entity_key, entity_value, amount, period, rolling_window)
+VALUES (90, 'Attribute', 'another', 'x', 1, 'rolling', '80000 hours');
+SELECT llm_usage.check_budget(attrs => '{"another": "x"}');
+SET client_min_messages = warning;
+SELECT period_start, spent, held, remaining, usage, expected_spend, used_up_at FROM llm_usage.budget_status WHERE budget_id = 90;
+SELECT count(spent) > 0 AS others FROM llm_usage.budget_status;
+RESET client_min_messages;
+DELETE FROM llm_usage.budgets WHERE id = 90;
 INSERT INTO llm_usage.reported_attrs VALUES ('another');
 SELECT llm_usage.fold() >= 0 AS folded;
 SELECT count(*) FROM llm_usage.attr_activity('another');
