@@ -95,9 +95,11 @@ fn no_usage() -> ParseError {
 fn collect<'a>(value: &'a Value, found: &mut Vec<&'a Value>) {
     match value {
         Value::Array(items) => items.iter().for_each(|item| collect(item, found)),
+        // JSON of Protocol Buffers leaves empty lists out.
+        Value::Object(fields) if fields.is_empty() => {}
         Value::Object(_) => {
-            let mut lists =
-                LISTS.iter().filter_map(|name| value.get(name)).filter(|list| list.is_array()).peekable();
+            let lists = LISTS.iter().filter_map(|name| value.get(name));
+            let mut lists = lists.filter(|list| list.is_array() || list.is_null()).peekable();
             if lists.peek().is_none() {
                 return found.push(value);
             }
@@ -186,19 +188,22 @@ fn role(attributes: &Value) -> Role {
     }
 }
 
-/// The places of the spans that repeat model calls below them, and of those that were exported twice.
+/// The places of the spans that repeat model calls below them, and of the copies of those that were exported twice: the last one
+/// with usage is the span.
 fn repeated(spans: &[Span]) -> HashSet<usize> {
     let mut repeated = HashSet::new();
     let mut places = HashMap::new();
     for (place, span) in spans.iter().enumerate() {
-        if let Some(id) = span.id
-            && *places.entry((span.trace, id)).or_insert(place) != place
-        {
-            repeated.insert(place);
+        let Some(id) = span.id else { continue };
+        let kept = places.entry((span.trace, id)).or_insert(place);
+        if *kept != place {
+            let is_better = span.calls() || !spans[*kept].calls();
+            repeated.insert(if is_better { std::mem::replace(kept, place) } else { place });
         }
     }
     let mut below: HashMap<usize, Vec<&Span>> = HashMap::new();
-    for span in spans.iter().filter(|span| span.calls()) {
+    let is_counted = |(place, span): &(usize, &Span)| span.calls() && !repeated.contains(place);
+    for (_, span) in spans.iter().enumerate().filter(is_counted) {
         let mut above = span.parent;
         // No further up than there are spans: ids can go in a circle.
         for _ in 0..spans.len() {

@@ -66,7 +66,16 @@ SELECT r -> 'recorded' AS recorded, e ->> 'index' AS index, e ->> 'reason' AS re
 SELECT vendor, model, request_id, user_id, occurred_at < now() - interval '1 hour' AS at_its_time, prompt_tokens, cache_read_tokens, completion_tokens, attrs FROM llm_usage.usage_events WHERE app_id = 65 ORDER BY id;
 SELECT occurred_at FROM llm_usage.usage_events WHERE app_id = 65 AND request_id = 't1-b';
 SELECT status FROM llm_usage.record_response('opentelemetry', '{"attributes": {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4.1", "gen_ai.usage.prompt_tokens": 3, "gen_ai.usage.completion_tokens": 1}}', app_id => 65);
-SELECT llm_usage.record_spans('{"resourceSpans": []}');
+-- A span that was exported twice, finished the second time, is one, and is not counted twice for the wrapper that repeats it.
+SELECT r -> 'recorded' AS recorded FROM llm_usage.record_spans('[
+  {"traceId": "t2", "spanId": "p", "attributes": {"gen_ai.operation.name": "chat", "gen_ai.request.model": "m", "gen_ai.usage.input_tokens": 300}},
+  {"traceId": "t2", "spanId": "a", "parentSpanId": "p", "attributes": {}},
+  {"traceId": "t2", "spanId": "a", "parentSpanId": "p", "attributes": {"gen_ai.operation.name": "chat", "gen_ai.request.model": "m", "gen_ai.usage.input_tokens": 90}},
+  {"traceId": "t2", "spanId": "a", "parentSpanId": "p", "attributes": {"gen_ai.operation.name": "chat", "gen_ai.request.model": "m", "gen_ai.usage.input_tokens": 100}},
+  {"traceId": "t2", "spanId": "a", "parentSpanId": "p", "attributes": {}},
+  {"traceId": "t2", "spanId": "b", "parentSpanId": "p", "attributes": {"gen_ai.operation.name": "chat", "gen_ai.request.model": "m", "gen_ai.usage.input_tokens": 200}}]', app_id => 68) r;
+SELECT request_id, prompt_tokens FROM llm_usage.usage_events WHERE app_id = 68 ORDER BY id;
+SELECT e AS empty, llm_usage.record_spans(e::jsonb)::text FROM unnest('{"{\"resourceSpans\": []}", "{}", "{\"resourceSpans\": null}", "{\"resourceSpans\": [{}]}", "[]"}'::text[]) e;
 SELECT llm_usage.record_spans('{"model": "m", "usage": {"prompt_tokens": 5}}');
 \echo :LAST_ERROR_SQLSTATE
 SELECT llm_usage.record_spans('5');
