@@ -48,14 +48,16 @@ BEGIN
   RETURN refusal -> 'body';
 END $$;
 
--- What the caller is not told goes to the log.
+-- What the caller is not told goes to the log. Reports have 55000 for what was dropped only.
 CREATE FUNCTION llm_usage._respond_to_error(report text, code text, message text) RETURNS json
   LANGUAGE plpgsql
   SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
   RAISE LOG 'llm_usage_http.%: % (%)', report, message, code;
-  RETURN llm_usage._respond(llm_usage._http_failure(report, CASE code WHEN '42501' THEN coalesce(llm_usage._denied(report), 'forbidden') ELSE 'internal' END));
+  RETURN llm_usage._respond(llm_usage._http_failure(
+    report, CASE code WHEN '42501' THEN coalesce(llm_usage._denied(report), 'forbidden') WHEN '55000' THEN 'dropped' ELSE 'internal' END,
+    message));
 END $$;
 
 -- A report's arguments as a JSON object, or {"refusal": {"status", "body"}}.
@@ -67,10 +69,18 @@ DECLARE
   denied text := llm_usage._denied(report);
 BEGIN
   IF denied IS NOT NULL THEN
-    RETURN json_build_object('refusal', llm_usage._http_failure(report, denied));
+    RETURN json_build_object('refusal', llm_usage._http_failure(report, denied, ''));
   END IF;
   RETURN llm_usage._http_arguments(report, llm_usage._request_header('x-original-uri'), given::text);
 END $$;
+
+-- Whether an app is registered, or was used.
+CREATE FUNCTION llm_usage._is_app(app bigint) RETURNS boolean
+  LANGUAGE sql STABLE
+  RETURN app = 0
+      OR EXISTS (SELECT FROM llm_usage.apps a WHERE a.id = app)
+      OR EXISTS (SELECT FROM llm_usage._by_app(NULL, NULL) a WHERE a.app_id = app)
+      OR EXISTS (SELECT FROM llm_usage._by_session(NULL, NULL) a WHERE a.app_id = app);
 
 -- The same for a report of one app, which comes by its number or its slug, and must exist.
 CREATE FUNCTION llm_usage._http_app_call(report text, given json) RETURNS json
@@ -79,19 +89,18 @@ CREATE FUNCTION llm_usage._http_app_call(report text, given json) RETURNS json
 AS $$
 DECLARE
   call json := llm_usage._http_call(report, given);
-  app bigint := coalesce((call ->> 'app_id')::bigint, (SELECT a.id FROM llm_usage.apps a WHERE a.slug = call ->> 'slug'));
+  app bigint := (call ->> 'app_id')::bigint;
 BEGIN
   IF call -> 'refusal' IS NOT NULL THEN
     RETURN call;
   END IF;
-  IF app = 0
-     OR EXISTS (SELECT FROM llm_usage.apps a WHERE a.id = app)
-     OR EXISTS (SELECT FROM llm_usage._by_app(NULL, NULL) a WHERE a.app_id = app)
-     OR EXISTS (SELECT FROM llm_usage._by_session(NULL, NULL) a WHERE a.app_id = app)
-  THEN
+  IF app IS NULL OR NOT llm_usage._is_app(app) THEN
+    app := (SELECT a.id FROM llm_usage.apps a WHERE a.slug = call ->> 'slug');
+  END IF;
+  IF app IS NOT NULL THEN
     RETURN call::jsonb || jsonb_build_object('app_id', app);
   END IF;
-  RETURN json_build_object('refusal', llm_usage._http_failure(report, 'not_found'));
+  RETURN json_build_object('refusal', llm_usage._http_failure(report, 'not_found', ''));
 END $$;
 
 CREATE FUNCTION llm_usage_http.token_usage_for_app(start_date text DEFAULT NULL, end_date text DEFAULT NULL, app_id text DEFAULT NULL)

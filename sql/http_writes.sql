@@ -5,10 +5,11 @@ CREATE FUNCTION llm_usage._call_with(function text, arguments json) RETURNS json
   SET TimeZone = 'UTC'
 AS $$
 DECLARE
-  names text[];
-  wrong text;
-  call text;
-  shape text;
+  names  text[];
+  ledger text := CASE function WHEN 'record_usage' THEN 'usage_events' WHEN 'record_session' THEN 'sessions' WHEN 'record_message' THEN 'messages' END;
+  wrong  record;
+  call   text;
+  shape  text;
   answer json;
 BEGIN
   IF json_typeof(arguments) IS DISTINCT FROM 'object' THEN
@@ -27,22 +28,36 @@ BEGIN
     INTO STRICT names, call, shape
     FROM pg_proc p, unnest(p.proargnames[1:p.pronargs], p.proargtypes::oid[]) WITH ORDINALITY a (name, type, ordinality)
    WHERE p.pronamespace = 'llm_usage'::regnamespace AND p.proname = function;
-  SELECT min(k.key) INTO wrong FROM json_object_keys(arguments) k (key) WHERE k.key <> ALL (names);
-  IF wrong IS NOT NULL THEN
-    RAISE EXCEPTION 'unknown key: %', left(wrong, 100)
+  SELECT min(k.key) AS key INTO wrong FROM json_object_keys(arguments) k (key) WHERE k.key <> ALL (names);
+  IF wrong.key IS NOT NULL THEN
+    RAISE EXCEPTION 'unknown key: %', left(wrong.key, 100)
       USING ERRCODE = 'invalid_parameter_value',
             DETAIL = format('The keys are the arguments of llm_usage.%s().', function),
             HINT = format('Use one of: %s.', array_to_string(names, ', '));
   END IF;
-  SELECT min(a.name) INTO wrong
-    FROM pg_proc p, unnest(p.proargnames[1:p.pronargs], p.proargtypes::oid[]) a (name, type)
-   WHERE p.pronamespace = 'llm_usage'::regnamespace AND p.proname = function
-     AND a.type = 'timestamptz'::regtype AND arguments ->> a.name !~ '^[0-9]{4}-';
-  IF wrong IS NOT NULL THEN
-    RAISE EXCEPTION 'invalid %: "%"', wrong, left(arguments ->> wrong, 100)
+  -- A row of a ledger is what it would be in a batch.
+  IF ledger IS NOT NULL THEN
+    arguments := llm_usage._checked_row(ledger, arguments::text)::jsonb - 'billed';
+  END IF;
+  SELECT a.name, a.expected INTO wrong
+    FROM (SELECT a.name, arguments -> a.name AS value, arguments ->> a.name AS shown,
+                 CASE WHEN a.type IN ('text'::regtype, 'interval'::regtype) THEN 'a string'
+                      WHEN a.type = 'boolean'::regtype THEN 'true or false'
+                      WHEN a.type IN ('integer'::regtype, 'bigint'::regtype) THEN 'a whole number'
+                      WHEN a.type = 'numeric'::regtype THEN 'a number' END AS expected
+            FROM pg_proc p, unnest(p.proargnames[1:p.pronargs], p.proargtypes::oid[]) a (name, type)
+           WHERE p.pronamespace = 'llm_usage'::regnamespace AND p.proname = function) a
+   WHERE a.shown IS NOT NULL
+     AND NOT CASE a.expected WHEN 'a string' THEN json_typeof(a.value) = 'string' WHEN 'true or false' THEN json_typeof(a.value) = 'boolean'
+                             WHEN 'a whole number' THEN a.shown ~ '^-?[0-9]{1,18}$' WHEN 'a number' THEN a.shown ~ '^-?[0-9]{1,30}([.][0-9]{1,60})?$'
+                             ELSE true END
+   ORDER BY a.name
+   LIMIT 1;
+  IF FOUND THEN
+    RAISE EXCEPTION 'invalid %: %', wrong.name, left(arguments ->> wrong.name, 100)
       USING ERRCODE = 'invalid_parameter_value',
-            DETAIL = 'Expected an ISO 8601 instant.',
-            HINT = 'Send for example "2025-06-01T23:59:59.999999Z".';
+            DETAIL = format('Expected %s.', wrong.expected),
+            HINT = format('See llm_usage.%s().', function);
   END IF;
   EXECUTE format('SELECT %s FROM llm_usage.%I(%s) AS answer', shape, function, call) INTO STRICT answer USING arguments;
   RETURN answer;
@@ -102,7 +117,7 @@ CREATE FUNCTION llm_usage_http.record_spans(json) RETURNS json
                     'rejectedSpans', json_array_length(r.recorded -> 'errors'), 'errorMessage', r.recorded -> 'errors' -> 0 -> 'reason'))
            END
       FROM (SELECT llm_usage._record_with('record_spans', json_build_object(
-                     'export', $1, 'app_id', substring(llm_usage._request_header('x-original-uri') FROM '[?&]app_id=([0-9]{1,18})(?:&|$)'))) AS recorded) r;
+                     'export', $1, 'app_id', substring(llm_usage._request_header('x-original-uri') FROM '[?&]app_id=([^&]+)'))) AS recorded) r;
   END;
 COMMENT ON FUNCTION llm_usage_http.record_spans(json) IS
   'POST: what an OpenTelemetry exporter sends to /v1/traces, in JSON: records the model calls among its spans, see llm_usage.record_spans(), for the app that the address names (?app_id=7). The answer is OTLP''s: {"partialSuccess": {}}, with rejectedSpans and the first errorMessage where spans were bad. Errors: as record_usage().';

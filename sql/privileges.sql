@@ -23,13 +23,14 @@ CREATE VIEW llm_usage._access WITH (security_invoker) AS
            WHEN f.nspname = 'llm_usage_http' THEN true
            WHEN f.proname IN ('_api_key', '_key_hash', '_request_header', '_denied', '_respond', '_respond_to_error', '_http_call',
                               '_http_app_call', '_http_arguments', '_http_failure', '_openapi', '_call_with', '_record_with', '_default_currency', '_may_record') THEN true
-           WHEN f.proname LIKE 'record\_%' OR f.proname LIKE '%\_budget' THEN k.kind IN ('writer', 'admin')
+           WHEN f.proname = '_checked_row' THEN k.kind <> 'anonymous'
+           WHEN starts_with(f.proname, 'record_') OR right(f.proname, 7) = '_budget' THEN k.kind IN ('writer', 'admin')
            -- The owner's: who could give more than it has would have it all.
            WHEN f.proname IN ('grant_access', 'revoke_access', '_checked_access', '_change_access', 'enable_row_security', 'disable_row_security', '_is_admin', '_set_policies',
                               '_set_all_policies', '_tenants_changed') THEN false
            WHEN k.kind = 'reader' THEN NOT f.changes
            -- What changes something is called by functions that run with the owner's rights.
-           ELSE k.kind = 'admin' AND NOT (f.changes AND f.proname LIKE '\_%')
+           ELSE k.kind = 'admin' AND NOT (f.changes AND starts_with(f.proname, '_'))
          END
   UNION ALL
   SELECT k.kind, 'SELECT', pg_catalog.format('TABLE %s', r.oid::pg_catalog.regclass)

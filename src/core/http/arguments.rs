@@ -12,13 +12,16 @@ const REPLACEMENT: &str = "\u{FFFD}";
 pub struct Arguments(Vec<(String, String)>);
 
 impl Arguments {
-    /// Those of a URI's path, at `{name}` of the template, and of its query. A URI of another path gives those of its query.
+    /// Those of a URI's path, at `{name}` of the template, and of its query, which has no say in what the path names. A URI of
+    /// another path gives those of its query.
     pub fn of_uri(uri: &str, template: &str) -> Self {
         let (path, query) = uri.split_once('?').unwrap_or((uri, ""));
         let path = path_argument(path, template).map(|(name, value)| {
             (name.to_owned(), percent_decode_str(value).decode_utf8_lossy().into_owned())
         });
+        let named = path.as_ref().map(|(name, _)| name.clone());
         let query = form_urlencoded::parse(query.as_bytes()).into_owned();
+        let query = query.filter(|(name, _)| Some(name) != named.as_ref());
         // PostgreSQL has no NUL in a text, nor in a JSON document that it looks into.
         let replaced = |(name, value): (String, String)| (name, value.replace('\0', REPLACEMENT));
         Self(path.into_iter().chain(query).map(replaced).collect())

@@ -19,14 +19,9 @@ pub fn app_usage(arguments: &Arguments, now: i64) -> Result<Value, Refusal> {
     Ok(checked)
 }
 
-/// The first that is wrong is named. The app comes by its number in `app_id` or by its `slug`.
+/// The first that is wrong is named. The app comes by its number in `app_id`, or by its `slug`, which may be in digits, too.
 pub fn app_token_usage(arguments: &Arguments, _now: i64) -> Result<Value, Refusal> {
     let app = arguments.one("app_id").filter(|app| is_text(app)).ok_or_else(app_not_found)?;
-    let is_number = app.bytes().all(|byte| byte.is_ascii_digit());
-    let app_id = match is_number {
-        true => Some(parse_id(app).ok_or_else(app_not_found)?),
-        false => None,
-    };
     let instant = |name: &str| match arguments.one(name).map(canonical) {
         Some(None) => Err(invalid_request(&format!(
             "{name} must be an ISO 8601 date-time, such as 2025-06-01T00:00:00Z"
@@ -34,10 +29,12 @@ pub fn app_token_usage(arguments: &Arguments, _now: i64) -> Result<Value, Refusa
         instant => Ok(instant.flatten()),
     };
     let (started_after, started_before) = (instant("started_after")?, instant("started_before")?);
-    let slug = Some(app).filter(|_| !is_number);
-    Ok(
-        json!({ "app_id": app_id, "slug": slug, "started_after": started_after, "started_before": started_before }),
-    )
+    Ok(json!({
+        "app_id": parse_id(app),
+        "slug": app,
+        "started_after": started_after,
+        "started_before": started_before,
+    }))
 }
 
 fn app_not_found() -> Refusal {

@@ -29,6 +29,8 @@ pub enum Failure {
     Internal,
     /// There is no such app.
     NotFound,
+    /// What is asked needs events that were dropped.
+    Dropped,
 }
 
 /// The status and the body of an answer that is none.
@@ -61,17 +63,22 @@ pub struct ChippError {
 }
 
 impl Vendor {
-    /// The answer to a failure; `internal` is what the vendor's server says of one of its own.
-    pub fn failure(self, failure: Failure, internal: &str) -> Refusal {
+    /// The answer to a failure; `said` is what the vendor's server says of one of its own, or what was dropped.
+    pub fn failure(self, failure: Failure, said: &str) -> Refusal {
         let (status, title, code, message) = match failure {
             Failure::Unauthorized => (401, "Unauthorized", "unauthorized", "Missing or invalid API key"),
             Failure::Forbidden => (403, "Forbidden", "forbidden", "The API key's role may not do this"),
-            Failure::Internal => (500, "Internal Server Error", "internal_error", internal),
+            Failure::Internal => (500, "Internal Server Error", "internal_error", said),
             Failure::NotFound => (404, "Not Found", "not_found", "App not found"),
+            Failure::Dropped => (400, "Bad Request", "invalid_request", said),
         };
         match self {
             Self::Tyk => tyk(status, title, message),
             Self::Chipp => chipp(status, code, message),
+            Self::Arthur | Self::Scale if failure == Failure::Dropped => {
+                let error = ValidationError::new(&["query".into()], said, "value_error", Value::Null);
+                Refusal { status: 422, body: Body::Unprocessable { detail: vec![error] } }
+            }
             Self::Arthur | Self::Scale => Refusal { status, body: Body::FastApi { detail: title } },
         }
     }

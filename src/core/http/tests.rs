@@ -118,10 +118,14 @@ fn chipp_takes_a_number_or_a_slug() {
             (checked["app_id"].clone(), checked["slug"].clone())
         })
     };
-    assert_eq!(app("7"), Ok((json!(7), Value::Null)));
+    assert_eq!(app("7"), Ok((json!(7), json!("7"))));
+    assert_eq!(app("9223372036854775808"), Ok((Value::Null, json!("9223372036854775808"))));
     assert_eq!(app("help%20desk"), Ok((Value::Null, json!("help desk"))));
     assert_eq!(app("-7"), Ok((Value::Null, json!("-7"))));
-    for missing in ["9223372036854775808", "%00", "%FF", ""] {
+    // What the path names, the query does not name again.
+    let uri = "/api/v1/apps/7/analytics/usage?app_id=8&app_id=";
+    assert_eq!(app_usage(&Arguments::of_uri(uri, APP), 0).expect("an app")["app_id"], 7);
+    for missing in ["%00", "%FF", ""] {
         let refusal = app(missing).expect_err(missing);
         assert_eq!(
             (refusal.status, &body(&refusal)["error"]["code"]),
@@ -171,19 +175,23 @@ fn scale_takes_the_word_null_and_blames_the_argument() {
 #[test]
 fn a_failure_has_the_vendors_own_body() {
     let answer = |name, failure| {
-        let refusal = Endpoint::named(name).expect("an endpoint").failure(failure);
+        let refusal = Endpoint::named(name).expect("an endpoint").failure(failure, "it was dropped");
         (refusal.status, body(&refusal))
     };
     let internal = json!({"errors": [{"title": "Internal Server Error", "detail": "Failed to get token usage for app"}]});
     assert_eq!(answer("token_usage_for_app", Failure::Internal), (500, internal));
     let unauthorized = json!({"error": {"code": "unauthorized", "message": "Missing or invalid API key"}});
     assert_eq!(answer("app_usage", Failure::Unauthorized), (401, unauthorized));
-    let refusal = Endpoint::named("app_usage").expect("an endpoint").failure(Failure::NotFound);
+    let refusal = Endpoint::named("app_usage").expect("an endpoint").failure(Failure::NotFound, "");
     let sent = serde_json::to_string(&refusal).expect("JSON");
     assert_eq!(sent, r#"{"status":404,"body":{"error":{"code":"not_found","message":"App not found"}}}"#);
     for name in ["token_usage_grouped", "model_usage_statistics"] {
         assert_eq!(answer(name, Failure::Forbidden), (403, json!({"detail": "Forbidden"})));
+        let (status, sent) = answer(name, Failure::Dropped);
+        assert_eq!((status, &sent["detail"][0]["msg"]), (422, &json!("it was dropped")));
     }
+    let dropped = json!({"error": {"code": "invalid_request", "message": "it was dropped"}});
+    assert_eq!(answer("app_usage", Failure::Dropped), (400, dropped));
 }
 
 proptest! {

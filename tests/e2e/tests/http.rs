@@ -127,6 +127,12 @@ fn every_bad_argument_has_its_documented_answer() {
             json!({"error": {"code": "not_found", "message": "App not found"}}),
         ),
         (
+            // What the path names, the query does not name again.
+            "/api/v1/apps/99/analytics/usage?app_id=7".into(),
+            404,
+            json!({"error": {"code": "not_found", "message": "App not found"}}),
+        ),
+        (
             "/api/v1/apps/no-such/analytics/token-usage".into(),
             404,
             json!({"error": {"code": "not_found", "message": "App not found"}}),
@@ -187,6 +193,33 @@ fn every_bad_argument_has_its_documented_answer() {
     for (path, status, body) in refused {
         assert_json(&gateway().get(&path), status, body, &path);
     }
+}
+
+#[test]
+fn a_slug_of_digits_and_what_was_dropped_have_their_answers() {
+    let gateway = gateway();
+    let mut client = client(gateway);
+    let statements = "INSERT INTO llm_usage.apps (id, slug) VALUES (4242, '2048');
+        INSERT INTO llm_usage.usage_events (occurred_at, app_id, model, prompt_tokens) VALUES ('2024-03-05 10:15Z', 4242, 'm', 4);
+        SELECT llm_usage.maintain();
+        SELECT llm_usage.fold();
+        SELECT llm_usage.drop_month('2024-03-01');";
+    client.batch_execute(statements).expect(statements);
+    let path = "/api/v1/apps/2048/analytics/token-usage?started_after=2024-03-05T10:00:00Z";
+    assert_eq!(gateway.get(path).json()["data"]["total"]["total_tokens"], 4);
+    let said = "only whole hours of 2024-03 can be asked for";
+    let path = "/api/v1/apps/4242/analytics/token-usage?started_after=2024-03-05T10:10:00Z";
+    assert_json(
+        &gateway.get(path),
+        400,
+        json!({"error": {"code": "invalid_request", "message": said}}),
+        path,
+    );
+    let path = format!("{GROUPED}?start_time=2024-03-05T10:10:00Z&end_time=2024-03-06");
+    let expected = json!({"detail": [{"loc": ["query"], "msg": said, "type": "value_error", "input": null}]});
+    assert_json(&gateway.get(&path), 422, expected, &path);
+    // Bytes that belong encoded would keep the URI from being read.
+    assert_eq!(gateway.get(&format!("{BUDGETS}?start_date=nonsense&x=\u{e9}")).status, 400);
 }
 
 #[test]
@@ -276,7 +309,7 @@ fn hostile_arguments_get_documented_errors_and_learn_nothing() {
     check(&format!("{GROUPED}?{many}"), &[200]);
     check(&format!("{GROUPED}?{many}group_by=x"), &[422]);
     check(&format!("{TOKENS}?x={}", "y".repeat(60_000)), &[414]);
-    let intact = "SELECT count(*) FROM llm_usage.apps a, llm_usage.users u";
+    let intact = "SELECT count(*) FROM llm_usage.apps a, llm_usage.users u WHERE a.id = 7";
     assert_eq!(client(gateway()).query_one(intact, &[]).expect(intact).get::<_, i64>(0), 1);
 }
 

@@ -116,8 +116,23 @@ fn what_cannot_be_recorded_says_why() {
             json!({"model": "m", "occurred_at": "yesterday"}),
             "invalid occurred_at: \"yesterday\"",
         ),
+        ("/v1/usage", json!({"model": {"a": 1}, "app_id": 7}), "invalid model: \"{\"a\":1}\""),
+        ("/v1/usage", json!({"model": true}), "invalid model: \"true\""),
+        ("/v1/usage", json!({"model": "m", "prompt_tokens": 1.5}), "invalid prompt_tokens: \"1.5\""),
+        (
+            "/v1/usage",
+            json!({"model": "m", "occurred_at": "2025-06-01T23:59:59.9999999Z"}),
+            "invalid occurred_at: \"2025-06-01T23:59:59.9999999Z\"",
+        ),
+        ("/v1/sessions", json!({"consumer_id": [1]}), "invalid consumer_id: \"[1]\""),
+        ("/v1/budgets/check", json!({"model": ["m"]}), "invalid model: [\"m\"]"),
+        ("/v1/budgets/check", json!({"app_id": 1.5}), "invalid app_id: 1.5"),
+        ("/v1/budgets/reserve", json!({"cost": "much"}), "invalid cost: much"),
+        ("/v1/budgets/settle", json!({"hold_id": true, "usage": {}}), "invalid hold_id: true"),
+        ("/v1/traces?app_id=helpdesk", json!({"resourceSpans": []}), "invalid app_id: helpdesk"),
+        ("/v1/traces?x=1&app_id=%37", json!({"resourceSpans": []}), "invalid app_id: %37"),
         ("/v1/usage/response", json!({"provider": "openai"}), "response must not be null"),
-        ("/v1/messages", json!({"session_id": 987654321}), "session 987654321 was never recorded"),
+        ("/v1/messages", json!({"session_id": 987654321}), "there is no session 987654321"),
     ];
     for (path, body, message) in refused {
         let answer = gateway.post(path, &body);
