@@ -1,6 +1,7 @@
 //! Ids are given by the tables and by nobody else: the fold goes by them, and two rows of one id would be one event.
 
 use std::cell::{Cell, RefCell};
+use std::ffi::CStr;
 use std::thread::LocalKey;
 
 use llm_usage_core::Error;
@@ -10,6 +11,7 @@ use pgrx::prelude::*;
 use pgrx::trigger_support::PgTriggerError;
 
 use crate::pg::row::Columns;
+use crate::pg::transaction::End;
 use crate::{error, pg, query};
 
 /// What a session knows of a ledger's ids.
@@ -19,6 +21,8 @@ struct Known {
     sequence: pg_sys::Oid,
     /// It has drawn from the sequence, which can be asked for the last number then.
     has_drawn: bool,
+    /// How often numbers may have been left over by then.
+    left_over: u64,
     /// The last id that was found good: it is so once.
     last: i64,
     /// In the transaction that began then, ids above the number are the session's to give.
@@ -30,6 +34,7 @@ impl Known {
         generation: 0,
         sequence: pg_sys::InvalidOid,
         has_drawn: false,
+        left_over: 0,
         last: i64::MIN,
         free_above: None,
     };
@@ -39,8 +44,23 @@ thread_local! {
     static USAGE_EVENTS: Cell<Known> = const { Cell::new(Known::NOTHING) };
     static SESSIONS: Cell<Known> = const { Cell::new(Known::NOTHING) };
     static MESSAGES: Cell<Known> = const { Cell::new(Known::NOTHING) };
-    /// Drawn by this session for the rows of `usage_events` that it writes next, ascending.
-    static DRAWN: RefCell<Vec<i64>> = const { RefCell::new(Vec::new()) };
+    /// Drawn by this session, in a subtransaction, for the rows of `usage_events` that it writes next, ascending.
+    static DRAWN: RefCell<(pg_sys::SubTransactionId, Vec<i64>)> = const { RefCell::new((0, Vec::new())) };
+    /// How often a number may have been drawn that no row was written with, and that is no more locked against the fold.
+    static LEFT_OVER: Cell<u64> = const { Cell::new(0) };
+}
+
+/// What was drawn in a transaction is of no use after it: the fold passes it.
+pub fn forget_at_end() {
+    pg::transaction::listen(|end| {
+        let is_left = DRAWN.with_borrow_mut(|(drawn_in, ids)| {
+            let is_over = end == End::Kept || matches!(end, End::Undone(from) if *drawn_in >= from);
+            is_over && ids.drain(..).next().is_some()
+        });
+        if is_left || end != End::Kept {
+            LEFT_OVER.set(LEFT_OVER.get() + 1);
+        }
+    });
 }
 
 /// A ledger whose rows have ids.
@@ -60,35 +80,46 @@ impl Ledger {
         }
     }
 
-    fn sequence(self) -> pg_sys::Oid {
-        pg::relation(match self {
-            Self::UsageEvents => c"usage_events_id_seq",
-            Self::Sessions => c"sessions_id_seq",
-            Self::Messages => c"messages_id_seq",
-        })
+    fn names(self) -> (&'static CStr, &'static CStr) {
+        match self {
+            Self::UsageEvents => (c"usage_events", c"usage_events_id_seq"),
+            Self::Sessions => (c"sessions", c"sessions_id_seq"),
+            Self::Messages => (c"messages", c"messages_id_seq"),
+        }
     }
 
-    /// Refuses an id that this session has not drawn for the row: the fold may have passed it, or it is another row's. Who owns
-    /// the ledger may restore rows, with ids that are ahead of all that were drawn, or by `pg_restore`.
-    pub fn check_id(self, id: i64) -> Result<(), ErrorReport> {
+    /// The id of a row that comes with this one. Refuses what this session has not drawn for the row: the fold may have passed it,
+    /// or it is another row's. Who owns the ledger may restore rows, with ids that are ahead of all that were drawn, or by
+    /// `pg_restore`. Of a number that may be left over from before, the fold may have passed it too, a new one takes the place.
+    pub fn checked_id(self, given: i64) -> Result<i64, ErrorReport> {
         let mut known = self.known().get();
         let generation = pg::known_generation();
         if known.generation != generation {
-            let sequence = self.sequence();
+            let sequence = pg::relation(self.names().1);
             if known.sequence != sequence {
                 known = Known::NOTHING;
             }
             (known.generation, known.sequence) = (generation, sequence);
         }
-        let is_good = (self == Self::UsageEvents && take_drawn(id)) || known.accepts(id)?;
-        if is_good {
-            known.last = id;
+        let mut id = given;
+        if !(self == Self::UsageEvents && take_drawn(given)) {
+            if !known.accepts(given)? {
+                self.known().set(known);
+                return Err(error::violation(&Error::GivenId { id: given }));
+            }
+            let left_over = LEFT_OVER.get();
+            if known.left_over != left_over
+                && known.has_drawn
+                && pg::last_drawn(known.sequence) == Some(given)
+            {
+                let drawn = pg::draw_ids(pg::relation(self.names().0), known.sequence, 1);
+                id = error::required("id", drawn.first().copied())?;
+                known.left_over = left_over;
+            }
         }
+        known.last = id;
         self.known().set(known);
-        match is_good {
-            true => Ok(()),
-            false => Err(error::violation(&Error::GivenId { id })),
-        }
+        Ok(id)
     }
 }
 
@@ -114,7 +145,7 @@ impl Known {
 
 /// Whether the id was drawn for a row that is written now; it is so once.
 fn take_drawn(id: i64) -> bool {
-    DRAWN.with_borrow_mut(|drawn| {
+    DRAWN.with_borrow_mut(|(_, drawn)| {
         let place = drawn.binary_search(&id);
         place.map(|place| drawn.drain(..=place)).is_ok()
     })
@@ -125,7 +156,7 @@ fn take_drawn(id: i64) -> bool {
 #[pg_extern(schema = "llm_usage", volatile, parallel_unsafe, requires = ["schema"])]
 fn _draw_ids(ledger: pg_sys::Oid, sequence: pg_sys::Oid, how_many: i32) -> Vec<i64> {
     let ids = pg::draw_ids(ledger, sequence, how_many);
-    DRAWN.set(ids.clone());
+    DRAWN.set((pg::transaction::subtransaction(), ids.clone()));
     ids
 }
 
@@ -150,6 +181,10 @@ fn check_row<'a>(
         Some("sessions") => Ledger::Sessions,
         _ => Ledger::Messages,
     };
-    ledger.check_id(Columns::of(trigger, || ["id"].into_iter())?.number(0))?;
-    Columns::unchanged(trigger)
+    let row = Columns::of(trigger, || ["id"].into_iter())?;
+    let (given, id) = (row.number(0), ledger.checked_id(row.number(0))?);
+    match given == id {
+        true => Columns::unchanged(trigger),
+        false => row.with(trigger, [(0, id.into_datum())]).map(Some),
+    }
 }

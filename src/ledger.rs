@@ -50,24 +50,29 @@ fn check_and_price<'a>(
     trigger: &'a PgTrigger<'a>,
 ) -> Result<Option<PgHeapTuple<'a, AllocatedByPostgres>>, ErrorReport> {
     let row = Columns::of(trigger, names)?;
-    Ledger::UsageEvents.check_id(row.number(ID))?;
+    let id = Ledger::UsageEvents.checked_id(row.number(ID))?;
+    let is_renewed = id != row.number(ID);
+    let id = (ID, id.into_datum());
     check(&row).map_err(|error| error::violation(&error))?;
     // A restored event that found no price when it was recorded finds none now.
     if !row.is_null(COST) || !row.is_null(PRICED) {
-        return Columns::unchanged(trigger);
+        return match is_renewed {
+            false => Columns::unchanged(trigger),
+            true => row.with(trigger, [id]).map(Some),
+        };
     }
     let cost = cost(&row)?;
     let priced = (PRICED, cost.is_some().into_datum());
     let priced_row = match cost {
-        None => row.with(trigger, [priced])?,
+        None => row.with(trigger, [id, priced])?,
         Some((cost, currency)) => {
             let is_moved = row.text(CURRENCY) != Some(&currency);
             let cost = (COST, pg::numeric(&cost)?.into_datum());
             let currency = (CURRENCY, currency.into_datum());
             match is_moved && !row.is_null(REPORTED_COST) {
-                false => row.with(trigger, [priced, cost, currency])?,
+                false => row.with(trigger, [id, priced, cost, currency])?,
                 // What was reported is in the other currency.
-                true => row.with(trigger, [priced, cost, currency, (REPORTED_COST, None)])?,
+                true => row.with(trigger, [id, priced, cost, currency, (REPORTED_COST, None)])?,
             }
         }
     };

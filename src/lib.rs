@@ -173,5 +173,6 @@ extension_sql_file!("../sql/privileges.sql", name = "privileges", finalize);
 #[pg_guard]
 pub extern "C-unwind" fn _PG_init() {
     settings::define();
+    given_id::forget_at_end();
     worker::register();
 }

@@ -26,6 +26,7 @@ pub mod background;
 pub mod lookup;
 pub mod row;
 pub mod tail;
+pub mod transaction;
 
 /// 2000-01-01T00:00:00Z, from which PostgreSQL counts, in microseconds since 1970.
 const POSTGRES_EPOCH: i64 = 946_684_800_000_000;
@@ -90,14 +91,7 @@ pub fn date(days: i64) -> Date {
 
 /// An exact decimal as `numeric`.
 pub fn numeric(decimal: &BigDecimal) -> Result<AnyNumeric, ErrorReport> {
-    AnyNumeric::try_from(decimal.to_plain_string().as_str()).map_err(|_| {
-        let code = PgSqlErrorCode::ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE;
-        ErrorReport::new(code, "the cost is too large for a numeric", "llm_usage")
-            .set_detail("It is computed from the token counts and a row of model_prices.")
-            .set_hint(
-                "Look for a price that cannot be: SELECT * FROM llm_usage.model_prices WHERE source = 'own'.",
-            )
-    })
+    AnyNumeric::try_from(decimal.to_plain_string().as_str()).map_err(failed)
 }
 
 /// The elements of an argument, in microseconds since 2000 as [`TimestampWithTimeZone::into_inner`] gives them; not copied.

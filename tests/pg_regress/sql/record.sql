@@ -32,10 +32,14 @@ SELECT model, request_id, user_id, attrs, prompt_tokens, cost, currency FROM llm
 -- A retry with attributes deeper than a batch may have them is a duplicate, too.
 SELECT status FROM llm_usage.record_usage('gpt-4.1', request_id => 'deep', attrs => (repeat('{"a":', 200) || '1' || repeat('}', 200))::jsonb);
 SELECT status FROM llm_usage.record_usage('gpt-4.1', request_id => 'deep', attrs => (repeat('{"a":', 200) || '1' || repeat('}', 200))::jsonb);
--- A price that makes a cost which nothing can hold.
-INSERT INTO llm_usage.model_prices (vendor, model, valid_from, input_per_token) VALUES ('v', 'endless', '2025-01-01Z', ('9' || repeat('0', 131071))::numeric);
-SELECT status FROM llm_usage.record_usage('endless', prompt_tokens => 2147483647);
+-- The dearest event that can be computed is one that can be given.
+INSERT INTO llm_usage.model_prices (vendor, model, valid_from, input_per_token) VALUES ('v', 'dearest', '2025-01-01Z', 100000);
 \echo :LAST_ERROR_SQLSTATE
+INSERT INTO llm_usage.model_prices (vendor, model, valid_from, input_per_token, output_per_token, cache_read_per_token, cache_write_per_token)
+VALUES ('v', 'dearest', '2025-01-01Z', 99999.99, 99999.99, 99999.99, 99999.99);
+SELECT status, cost FROM llm_usage.record_usage('dearest', prompt_tokens => 2147483647, completion_tokens => 2147483647,
+                                                cache_read_tokens => 2147483647, cache_write_tokens => 2147483647);
+SELECT status FROM llm_usage.record_usage('m', cost => 858993372900654.12);
 
 -- A number that no jsonb can hold is a bad element, and loses no other.
 SELECT r -> 'recorded' AS recorded, r -> 'errors' -> 0 ->> 'index' AS failed
@@ -46,3 +50,43 @@ SELECT r -> 'recorded' AS recorded, e ->> 'index' AS failed, left(e ->> 'reason'
          {"provider": "openai", "attrs": {"b": [1e200000]}, "response": {"id": "n2", "model": "gpt-4.1", "usage": {"prompt_tokens": 1}}},
          {"provider": "openai", "attrs": {"b": 1e-200000}, "response": {"id": "n3", "model": "gpt-4.1", "usage": {"prompt_tokens": 1}}}]') r,
        json_array_elements(r -> 'errors') e;
+
+-- Costs that could never be added up again, nor taken back, are refused in corrections, too.
+INSERT INTO llm_usage.usage_events (app_id, model, cost) VALUES (99, 'm', 1) RETURNING id AS first \gset
+INSERT INTO llm_usage.usage_events (app_id, model, corrects, cost) VALUES (99, 'm', :first, 9e131071);
+INSERT INTO llm_usage.usage_events (app_id, model, corrects, cost) VALUES (99, 'm', :first, -1e30);
+INSERT INTO llm_usage.usage_events (app_id, model, corrects, cost) VALUES (99, 'm', :first, 1e-61);
+INSERT INTO llm_usage.usage_events (app_id, model, corrects, cost) VALUES (99, 'm', :first, -999999999999999999999999999999);
+INSERT INTO llm_usage.usage_events (app_id, model, cost) VALUES (99, 'm', 1e-61), (99, 'm', 1e-60);
+SELECT count(*) FROM llm_usage.usage_events WHERE app_id = 99;
+
+-- A message finds no session of a month that was dropped.
+SELECT llm_usage.record_message(session_id => 987654322);
+
+-- A number that was drawn in a transaction is of no use after it: the fold passes it.
+SELECT status FROM llm_usage.record_usage('m', app_id => 98, request_id => 'k', cost => 1);
+SELECT status FROM llm_usage.record_usage('m', app_id => 98, request_id => 'k', cost => 1);
+SELECT llm_usage.fold() > 0 AS folded;
+SELECT last_value AS drawn FROM llm_usage.usage_events_id_seq \gset
+INSERT INTO llm_usage.usage_events (id, app_id, model, cost) OVERRIDING SYSTEM VALUE VALUES (:drawn, 98, 'm', 2) RETURNING id > :drawn AS renewed;
+INSERT INTO llm_usage.usage_events (app_id, model, cost) SELECT 98, 'm', 1 / (x - x) FROM generate_series(1, 1) x;
+SELECT llm_usage.fold() > 0 AS folded;
+SELECT last_value AS drawn FROM llm_usage.usage_events_id_seq \gset
+INSERT INTO llm_usage.usage_events (id, app_id, model, cost) OVERRIDING SYSTEM VALUE VALUES (:drawn, 98, 'm', 3) RETURNING id > :drawn AS renewed;
+BEGIN;
+SAVEPOINT s;
+SELECT status FROM llm_usage.record_usage('m', app_id => 98, request_id => 'k', cost => 1);
+ROLLBACK TO s;
+SELECT last_value AS drawn FROM llm_usage.usage_events_id_seq \gset
+INSERT INTO llm_usage.usage_events (id, app_id, model) OVERRIDING SYSTEM VALUE VALUES (:drawn - 1, 98, 'm');
+ROLLBACK TO s;
+INSERT INTO llm_usage.usage_events (id, app_id, model, prompt_tokens) OVERRIDING SYSTEM VALUE VALUES (:drawn, 98, 'gpt-4.1-2025-04-14', 4) RETURNING id > :drawn AS renewed, priced;
+INSERT INTO llm_usage.usage_events (app_id, model, cost) VALUES (98, 'm', 5), (98, 'm', 6);
+COMMIT;
+INSERT INTO llm_usage.sessions (app_id, started_at) SELECT 98, now() - interval '1 day' / (x - x) FROM generate_series(1, 1) x;
+SELECT last_value AS drawn FROM llm_usage.sessions_id_seq \gset
+INSERT INTO llm_usage.sessions (id, app_id) OVERRIDING SYSTEM VALUE VALUES (:drawn, 98) RETURNING id > :drawn AS renewed;
+SELECT request_count FROM json_to_record(llm_usage.app_token_usage(98) -> 'data' -> 'total') AS t (request_count bigint);
+SELECT llm_usage.fold() > 0 AS folded;
+SELECT request_count FROM json_to_record(llm_usage.app_token_usage(98) -> 'data' -> 'total') AS t (request_count bigint);
+SELECT count(*) FROM llm_usage.verify();

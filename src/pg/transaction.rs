@@ -1,0 +1,63 @@
+//! How transactions end.
+
+use pgrx::prelude::*;
+
+/// How a transaction, or a part of it, ended.
+#[derive(Clone, Copy, PartialEq)]
+pub enum End {
+    /// It was committed or prepared, as a whole.
+    Kept,
+    /// What it did since the beginning of the numbered subtransaction is gone.
+    Undone(pg_sys::SubTransactionId),
+}
+
+/// The number of the subtransaction that is all of a transaction, as the server has it.
+const WHOLE: pg_sys::SubTransactionId = 1;
+
+/// Called at each end. It may not fail, nor ask the server for anything.
+static mut LISTENER: Option<fn(End)> = None;
+
+/// Has each end told, as long as the process lives.
+pub fn listen(listener: fn(End)) {
+    // SAFETY: called once, while the library is loaded, by a process of one thread.
+    unsafe {
+        LISTENER = Some(listener);
+        pg_sys::RegisterXactCallback(Some(transaction_ended), std::ptr::null_mut());
+        pg_sys::RegisterSubXactCallback(Some(subtransaction_ended), std::ptr::null_mut());
+    }
+}
+
+/// The subtransaction that is running.
+pub fn subtransaction() -> pg_sys::SubTransactionId {
+    // SAFETY: a plain variable of this process.
+    unsafe { pg_sys::GetCurrentSubTransactionId() }
+}
+
+fn tell(end: End) {
+    // SAFETY: set before this is registered.
+    if let Some(listener) = unsafe { LISTENER } {
+        listener(end);
+    }
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn transaction_ended(event: pg_sys::XactEvent::Type, _arg: *mut std::ffi::c_void) {
+    use pg_sys::XactEvent::{XACT_EVENT_ABORT, XACT_EVENT_COMMIT, XACT_EVENT_PREPARE};
+    match event {
+        XACT_EVENT_COMMIT | XACT_EVENT_PREPARE => tell(End::Kept),
+        XACT_EVENT_ABORT => tell(End::Undone(WHOLE)),
+        _ => {}
+    }
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn subtransaction_ended(
+    event: pg_sys::SubXactEvent::Type,
+    ended: pg_sys::SubTransactionId,
+    _parent: pg_sys::SubTransactionId,
+    _arg: *mut std::ffi::c_void,
+) {
+    if event == pg_sys::SubXactEvent::SUBXACT_EVENT_ABORT_SUB {
+        tell(End::Undone(ended));
+    }
+}
