@@ -63,16 +63,26 @@ BEGIN
   RETURN raised;
 END $$;
 
--- A budget whose spending cannot be told keeps nobody from folding, and no other from being alerted.
+-- Budgets that were left to the next fold, because others held their alerts. Without a key, which others could hold as well.
+CREATE TABLE llm_usage._late_alerts (budget_id bigint NOT NULL);
+SELECT pg_catalog.pg_extension_config_dump('llm_usage._late_alerts', '');
+
+-- A budget whose spending cannot be told keeps nobody from folding, and no other from being alerted. Nor does one whose alerts a
+-- consumer holds, for as long as he likes: the next fold looks at it again.
 CREATE FUNCTION llm_usage._try_raise_alerts_of(b llm_usage.budgets) RETURNS bigint
   LANGUAGE plpgsql
   SET search_path = pg_catalog, pg_temp
+  SET lock_timeout = '1ms'
 AS $$
 BEGIN
   RETURN llm_usage._raise_alerts_of(b);
-EXCEPTION WHEN object_not_in_prerequisite_state OR data_exception THEN
-  RAISE WARNING 'the alerts of budget % were left out: %', b.id, SQLERRM;
-  RETURN 0;
+EXCEPTION
+  WHEN lock_not_available THEN
+    INSERT INTO llm_usage._late_alerts VALUES (b.id);
+    RETURN 0;
+  WHEN object_not_in_prerequisite_state OR data_exception THEN
+    RAISE WARNING 'the alerts of budget % were left out: %', b.id, SQLERRM;
+    RETURN 0;
 END $$;
 
 -- Of some budgets, those of one app or LLM by UTC month, which most are, that need nothing: what is folded reaches no threshold that
@@ -100,7 +110,7 @@ CREATE FUNCTION llm_usage._quiet_budgets(budget_ids bigint[]) RETURNS SETOF bigi
                           AND (a.fell_below_at IS NULL) <> llm_usage._has_crossed(s.spent, a.threshold, s.amount));
   END;
 
--- Of the budgets that events between two ids count for, or with NULL of all.
+-- Of the budgets that events between two ids count for, and of those that were left, or with NULL of all.
 CREATE FUNCTION llm_usage._raise_alerts(after_id bigint, up_to_id bigint) RETURNS bigint
   LANGUAGE plpgsql
   SET search_path = pg_catalog, pg_temp
@@ -113,8 +123,9 @@ DECLARE
   b      llm_usage.budgets;
   raised bigint := 0;
   ids    bigint[];
+  late   bigint[] := ARRAY(SELECT l.budget_id FROM llm_usage._late_alerts l);
 BEGIN
-  IF up_to_id <= after_id OR NOT EXISTS (SELECT FROM llm_usage.budgets) THEN
+  IF up_to_id <= after_id AND late = '{}' OR NOT EXISTS (SELECT FROM llm_usage.budgets) THEN
     RETURN 0;
   END IF;
   IF after_id IS NOT NULL THEN
@@ -145,7 +156,8 @@ BEGIN
                AND EXISTS (SELECT FROM event e WHERE llm_usage._attr(e.attrs, x.entity_key) COLLATE "C" = x.entity_value)
             UNION ALL
             SELECT x.id FROM llm_usage.budgets x WHERE x.entity_type = 'All') t;
-    ids := ARRAY(SELECT unnest(ids) EXCEPT SELECT llm_usage._quiet_budgets(ids));
+    ids := ARRAY(SELECT unnest(ids) EXCEPT SELECT llm_usage._quiet_budgets(ids) UNION SELECT unnest(late));
+    DELETE FROM llm_usage._late_alerts l WHERE l.budget_id = ANY (late);
   END IF;
   FOR b IN SELECT * FROM llm_usage.budgets x WHERE after_id IS NULL OR x.id = ANY (ids) ORDER BY x.id LOOP
     raised := raised + llm_usage._try_raise_alerts_of(b);
@@ -157,7 +169,7 @@ CREATE FUNCTION llm_usage.raise_budget_alerts() RETURNS bigint
   LANGUAGE sql
   RETURN llm_usage._raise_alerts(NULL, NULL);
 COMMENT ON FUNCTION llm_usage.raise_budget_alerts() IS
-  'Looks at every budget, and raises an alert for each threshold that spending in the present period has reached and none was raised for: a row of budget_alerts and a NOTIFY on llm_usage_budget_alerts, once, however many sessions look at the same time. Returns how many it raised. fold() does the same for the budgets of what it has folded; this is for budgets that were changed. A budget whose spending cannot be told is left out, with a WARNING.';
+  'Looks at every budget, and raises an alert for each threshold that spending in the present period has reached and none was raised for: a row of budget_alerts and a NOTIFY on llm_usage_budget_alerts, once, however many sessions look at the same time. Returns how many it raised. fold() does the same for the budgets of what it has folded; this is for budgets that were changed. A budget whose spending cannot be told is left out, with a WARNING; one whose alerts another transaction holds is left to the next fold.';
 
 CREATE FUNCTION llm_usage.acknowledge_budget_alert(alert_id bigint) RETURNS boolean
   LANGUAGE sql

@@ -1,6 +1,7 @@
 CREATE FUNCTION llm_usage.drop_month(month date) RETURNS bigint
   LANGUAGE plpgsql
   SET search_path = pg_catalog, pg_temp
+  SET lock_timeout = '6s'
 AS $$
 DECLARE
   of_month date := date_trunc('month', drop_month.month::timestamp)::date;
@@ -12,13 +13,18 @@ DECLARE
   dropped  bigint;
   budget   bigint;
 BEGIN
-  IF of_month IS NULL OR NOT isfinite(of_month) OR of_month >= date_trunc('month', now() AT TIME ZONE 'UTC')::date THEN
+  IF of_month IS NULL OR of_month < '0001-01-01' OR of_month >= date_trunc('month', now() AT TIME ZONE 'UTC')::date THEN
     RAISE EXCEPTION 'month must be a past one, not %', coalesce(drop_month.month::text, 'NULL')
       USING ERRCODE = CASE WHEN drop_month.month IS NULL THEN 'null_value_not_allowed' ELSE 'invalid_parameter_value' END,
-            DETAIL = 'The present month (UTC) and those ahead are written to.',
+            DETAIL = 'The present month (UTC) and those ahead are written to, and none is before the year 0001.',
             HINT = 'Give any day of a past month, such as 2025-01-01.';
   END IF;
-  PERFORM llm_usage._lock_rollups(true);
+  IF NOT llm_usage._lock_rollups(interval '6 s') THEN
+    RAISE EXCEPTION 'another session folds, rebuilds or drops: the month could not be dropped'
+      USING ERRCODE = 'lock_not_available',
+            DETAIL = 'Its transaction did not end within seconds.',
+            HINT = 'Run drop_month() again; nothing was dropped. Where that transaction is idle, status() names it.';
+  END IF;
   -- What budgets and reports ask of attributes is still to be had.
   PERFORM llm_usage._sync_attrs();
   budget := (SELECT min(b.id) FROM llm_usage.budgets b,

@@ -170,12 +170,12 @@ BEGIN
             DETAIL = 'It bounds how many ids of a ledger are folded by one call.',
             HINT = 'Leave it out to fold all there is.';
   END IF;
-  IF NOT llm_usage._lock_rollups(false) THEN
+  IF NOT llm_usage._lock_rollups(interval '0') THEN
     RETURN NULL;
   END IF;
   -- A dump sets sequences last: what is still being restored is left alone.
   IF (SELECT s.is_called FROM llm_usage.usage_events_id_seq s) THEN
-    PERFORM llm_usage._sync_attrs();
+    PERFORM llm_usage._try_sync_attrs();
   END IF;
   after_id := llm_usage._folded_up_to('usage_events');
   FOREACH ledger IN ARRAY ARRAY['usage_events', 'sessions', 'messages'] LOOP
@@ -187,20 +187,31 @@ END $$;
 COMMENT ON FUNCTION llm_usage.fold(interval, bigint) IS
   'Adds what was written since the last fold to the rollups, in one transaction, and returns how many rows of the ledgers that were; NULL: another session is folding. Answers are the same before, during and after; only their speed depends on it. Waits for transactions that write now, at most for patience on each ledger (default 1 s): then it leaves a ledger as it is, status() names the writer, and the next fold goes on. at_most bounds how many ids of each ledger one call folds; NULL: all. Errors: 25001 in another isolation level than READ COMMITTED, 22023 for at_most below 1, 55000 where the sequence of a ledger was given a CACHE: sessions that draw ids ahead write small ones late.';
 
--- One session at a time changes the rollups, until its transaction ends.
-CREATE FUNCTION llm_usage._lock_rollups(wait boolean) RETURNS boolean
+-- The letters LLMU.
+CREATE FUNCTION llm_usage._rollups_lock() RETURNS bigint
+  LANGUAGE sql IMMUTABLE PARALLEL SAFE
+  RETURN x'4c4c4d55'::bigint;
+
+-- One session at a time changes the rollups, until its transaction ends. False where another still does when the patience ends;
+-- NULL waits for it.
+CREATE FUNCTION llm_usage._lock_rollups(patience interval) RETURNS boolean
   LANGUAGE plpgsql
   SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  -- The letters LLMU.
-  key CONSTANT bigint := x'4c4c4d55'::bigint;
+  give_up_at timestamptz := clock_timestamp() + patience;
 BEGIN
-  IF wait THEN
-    PERFORM pg_advisory_xact_lock(key);
+  IF patience IS NULL THEN
+    PERFORM pg_advisory_xact_lock(llm_usage._rollups_lock());
     RETURN true;
   END IF;
-  RETURN pg_try_advisory_xact_lock(key);
+  WHILE NOT pg_try_advisory_xact_lock(llm_usage._rollups_lock()) LOOP
+    IF clock_timestamp() >= give_up_at THEN
+      RETURN false;
+    END IF;
+    PERFORM pg_sleep(0.02);
+  END LOOP;
+  RETURN true;
 END $$;
 
 CREATE FUNCTION llm_usage.verify()

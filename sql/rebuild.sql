@@ -68,7 +68,7 @@ BEGIN
             DETAIL = 'It bounds how many months are rebuilt by one call.',
             HINT = 'Leave it out to rebuild all there are, or repeat rebuild(1) until it returns 0.';
   END IF;
-  PERFORM llm_usage._lock_rollups(true);
+  PERFORM llm_usage._lock_rollups(NULL);
   IF NOT EXISTS (SELECT FROM llm_usage._rebuild) THEN
     INSERT INTO llm_usage._rebuild (month) SELECT m FROM llm_usage._months() m;
   END IF;
@@ -118,6 +118,14 @@ CREATE FUNCTION llm_usage.status()
                                          AND n.locktype = 'transactionid' AND n.pid IS NULL
           LEFT JOIN pg_catalog.pg_prepared_xacts x ON x.transaction = n.transactionid
          WHERE p.waiting_up_to IS NOT NULL AND w.transaction = ANY (p.waiting_for)
+        UNION ALL
+        -- A fold, rebuild or drop that was not committed lets no other begin.
+        SELECT a.pid, a.xact_start, a.query
+          FROM pg_catalog.pg_locks k
+          JOIN pg_catalog.pg_stat_activity a ON a.pid = k.pid
+         WHERE k.locktype = 'advisory' AND k.granted AND k.objsubid = 1 AND a.state LIKE 'idle in transaction%'
+           AND k.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = current_database())
+           AND (k.classid::bigint << 32 | k.objid::bigint) = llm_usage._rollups_lock()
          ORDER BY 2
          LIMIT 1) w ON true
      CROSS JOIN (
@@ -126,4 +134,4 @@ CREATE FUNCTION llm_usage.status()
      ORDER BY l.ordinal;
   END;
 COMMENT ON FUNCTION llm_usage.status() IS
-  'A row for each ledger: how many events (or sessions, messages) it has recorded, up to which id they are folded, how many are not and for how long at most, when the last fold was, how many it folded and how long it took; the transaction that keeps the fold from going on (its pid, NULL if it is prepared, since when it runs, and its query), as the last fold saw it; events without a price; months that a rebuild has left.';
+  'A row for each ledger: how many events (or sessions, messages) it has recorded, up to which id they are folded, how many are not and for how long at most, when the last fold was, how many it folded and how long it took; the transaction that keeps the fold from going on (its pid, NULL if it is prepared, since when it runs, and its query): a writer, as the last fold saw it, or one that folded and is idle; events without a price; months that a rebuild has left.';

@@ -147,12 +147,13 @@ END $$;
 COMMENT ON FUNCTION llm_usage.release_budget(bigint) IS
   'Ends the hold of a call that was not made or cost nothing; nothing is recorded. Errors: 22023 for a hold that is not there, or has been settled or released; 22004 for NULL.';
 
--- Of calls that were neither settled nor released.
+-- Of calls that were neither settled nor released, and are not just now.
 CREATE FUNCTION llm_usage._forget_holds() RETURNS void
   LANGUAGE sql
   BEGIN ATOMIC
     WITH forgotten AS (
-      DELETE FROM llm_usage.budget_holds h WHERE h.expires_at < now() - interval '1 day'
+      DELETE FROM llm_usage.budget_holds h
+       WHERE h.id IN (SELECT e.id FROM llm_usage.budget_holds e WHERE e.expires_at < now() - interval '1 day' FOR UPDATE SKIP LOCKED)
       RETURNING h.id, h.expires_at, h.budget_ids
     )
     DELETE FROM llm_usage._held h USING forgotten f

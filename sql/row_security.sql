@@ -49,6 +49,7 @@ CREATE VIEW llm_usage._visible_rows (relation, condition) WITH (security_invoker
     ('_corrected_events', 'false'),
     ('repricings', 'false'),
     ('_rebuild', 'false'),
+    ('_late_alerts', 'false'),
     ('api_keys', 'false'),
     ('_rollups', 'false'),
     -- The owner's alone: no policy at all.

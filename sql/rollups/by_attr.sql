@@ -7,11 +7,11 @@ COMMENT ON TABLE llm_usage.reported_attrs IS
 COMMENT ON COLUMN llm_usage.reported_attrs.key IS 'A key of usage_events.attrs, such as team.';
 SELECT pg_catalog.pg_extension_config_dump('llm_usage.reported_attrs', '');
 
--- The keys that the rollup holds, of every event that is folded, but for months that were dropped before, to lost_up_to. No trigger
--- fills it: a restore would set off any.
+-- The keys that the rollup holds, of every event that is folded, but for months that were dropped before. No trigger fills it: a
+-- restore would set off any.
 CREATE TABLE llm_usage._rolled_up_attrs (
-  key        text COLLATE "C" PRIMARY KEY,
-  lost_up_to date
+  key         text COLLATE "C" PRIMARY KEY,
+  lost_months date[] NOT NULL
 );
 SELECT pg_catalog.pg_extension_config_dump('llm_usage._rolled_up_attrs', '');
 
@@ -119,13 +119,25 @@ BEGIN
   IF new_keys <> '{}' THEN
     PERFORM llm_usage._add_by_attr(new_keys, 0, llm_usage._folded_up_to('usage_events'), '-infinity', 'infinity');
     INSERT INTO llm_usage._rolled_up_attrs
-    SELECT n, (SELECT max(d.month) FROM llm_usage._dropped_months d) FROM unnest(new_keys) n;
+    SELECT n, ARRAY(SELECT d.month FROM llm_usage._dropped_months d) FROM unnest(new_keys) n;
   END IF;
   IF gone_keys <> '{}' THEN
     DELETE FROM llm_usage._by_attr_hour h WHERE h.key = ANY (gone_keys);
     DELETE FROM llm_usage._by_attr_day d WHERE d.key = ANY (gone_keys);
     DELETE FROM llm_usage._rolled_up_attrs k WHERE k.key = ANY (gone_keys);
   END IF;
+END $$;
+
+-- Left to the next fold where another transaction is about to add a key.
+CREATE FUNCTION llm_usage._try_sync_attrs() RETURNS void
+  LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp
+  SET lock_timeout = '1ms'
+AS $$
+BEGIN
+  PERFORM llm_usage._sync_attrs();
+EXCEPTION WHEN lock_not_available THEN
+  RETURN;
 END $$;
 
 CREATE FUNCTION llm_usage._by_attr_hour_expected() RETURNS SETOF llm_usage._by_attr_hour
@@ -185,18 +197,9 @@ CREATE FUNCTION llm_usage._has_attr(for_key text, from_time timestamptz, to_time
   LANGUAGE plpgsql STABLE PARALLEL SAFE
   SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-  kept  record;
-  until timestamptz := to_time;
 BEGIN
-  SELECT k.key, k.lost_up_to INTO kept FROM llm_usage._rolled_up_attrs k WHERE k.key = for_key;
-  IF kept.key IS NOT NULL THEN
-    until := least(to_time, llm_usage._first_instant((kept.lost_up_to + interval '1 month')::date));
-    IF kept.lost_up_to IS NULL OR from_time >= until THEN
-      RETURN true;
-    END IF;
-  END IF;
-  RETURN llm_usage._has_hours(from_time, until);
+  RETURN llm_usage._has_hours(from_time, to_time,
+                              (SELECT k.lost_months FROM llm_usage._rolled_up_attrs k WHERE k.key = for_key));
 END $$;
 
 CREATE FUNCTION llm_usage.attr_activity(

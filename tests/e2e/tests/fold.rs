@@ -250,3 +250,84 @@ fn the_ledgers_give_their_ids_one_by_one() {
         AND NOT cycle AND sequencename IN ('usage_events_id_seq', 'sessions_id_seq', 'messages_id_seq')";
     assert_eq!(client.query_one(query, &[]).expect(query).get::<_, i64>(0), 3);
 }
+
+#[test]
+fn who_is_idle_with_an_alert_a_key_or_a_hold_stops_nobody() {
+    let (mut client, mut idle, _) = sessions();
+    run(
+        &mut client,
+        "INSERT INTO llm_usage.budgets (id, entity_type, entity_id, amount, unit, is_hard, thresholds) VALUES (1, 'App', 1, 2, 'requests', false, '{100}')",
+    );
+    run(&mut client, INSERT);
+    run(&mut client, INSERT);
+    assert_eq!(fold(&mut client), Some(2));
+    // A consumer of the alert that has not committed yet, while a correction takes it back.
+    run(&mut idle, "BEGIN; SELECT llm_usage.acknowledge_budget_alert(id) FROM llm_usage.budget_alerts");
+    run(&mut client, "SELECT llm_usage.void_usage(max(id)) FROM llm_usage.usage_events");
+    assert_eq!(fold(&mut client), Some(1));
+    let below = "SELECT count(*) FROM llm_usage.budget_alerts WHERE fell_below_at IS NOT NULL AND acknowledged_at IS NOT NULL";
+    assert_eq!(fold(&mut client), Some(0));
+    run(&mut idle, "COMMIT");
+    assert_eq!(fold(&mut client), Some(0));
+    assert_eq!(client.query_one(below, &[]).expect(below).get::<_, i64>(0), 1);
+    // Who raises the same alert and has not committed yet.
+    run(&mut client, "UPDATE llm_usage.budgets SET thresholds = '{10}'");
+    run(&mut idle, "BEGIN; SELECT llm_usage.raise_budget_alerts()");
+    run(&mut client, INSERT);
+    assert_eq!(fold(&mut client), Some(1));
+    run(&mut idle, "ROLLBACK");
+    assert_eq!(fold(&mut client), Some(0));
+    let raised = "SELECT count(*) FROM llm_usage.budget_alerts WHERE threshold = 10";
+    assert_eq!(client.query_one(raised, &[]).expect(raised).get::<_, i64>(0), 1);
+    // A key that another adds.
+    run(&mut idle, "BEGIN; INSERT INTO llm_usage.reported_attrs VALUES ('team')");
+    run(
+        &mut client,
+        "INSERT INTO llm_usage.budgets (id, entity_type, entity_key, entity_value, amount) VALUES (2, 'Attribute', 'team', 'red', 1)",
+    );
+    run(&mut client, INSERT);
+    assert_eq!(fold(&mut client), Some(1));
+    run(&mut idle, "ROLLBACK");
+    run(&mut client, INSERT);
+    assert_eq!(fold(&mut client), Some(1));
+    let keys = "SELECT count(*) FROM llm_usage._rolled_up_attrs WHERE key = 'team'";
+    assert_eq!(client.query_one(keys, &[]).expect(keys).get::<_, i64>(0), 1);
+    // A hold of yesterday that is just being settled.
+    run(
+        &mut client,
+        "SELECT hold_id FROM llm_usage.reserve_budget(1, 'm', cost => 0);
+         UPDATE llm_usage.budget_holds SET expires_at = now() - interval '2 days';
+         UPDATE llm_usage._held SET expires_at = h.expires_at FROM llm_usage.budget_holds h",
+    );
+    run(&mut idle, "BEGIN; SELECT llm_usage.settle_budget(id, '{\"cost\": 0}') FROM llm_usage.budget_holds");
+    run(
+        &mut client,
+        "SET statement_timeout = '15s'; SELECT llm_usage._forget_holds(); RESET statement_timeout",
+    );
+    run(&mut idle, "COMMIT");
+    let left =
+        "SELECT (SELECT count(*) FROM llm_usage.budget_holds) + (SELECT count(*) FROM llm_usage._held)";
+    assert_eq!(client.query_one(left, &[]).expect(left).get::<_, i64>(0), 0);
+    assert_eq!(fold(&mut client), Some(1));
+    verify(&mut client).expect("it verifies");
+}
+
+#[test]
+fn a_fold_that_is_not_committed_is_named_and_keeps_a_month_for_seconds_only() {
+    let (mut client, mut idle, _) = sessions();
+    let pid = process(&mut idle);
+    run(&mut client, INSERT);
+    run(&mut idle, "BEGIN; SELECT llm_usage.fold()");
+    run(&mut client, INSERT);
+    assert_eq!(fold(&mut client), None);
+    let held = status(&mut client).held.expect("it is named");
+    assert_eq!((held.0, held.2.as_str()), (Some(pid), "BEGIN; SELECT llm_usage.fold()"));
+    let start = Instant::now();
+    let refused =
+        client.batch_execute("SELECT llm_usage.drop_month('2020-01-01')").expect_err("it waits no longer");
+    assert_eq!(refused.code(), Some(&SqlState::LOCK_NOT_AVAILABLE));
+    assert!(start.elapsed() < PROMPTLY, "{:?}", start.elapsed());
+    run(&mut idle, "ROLLBACK");
+    assert_eq!(fold(&mut client), Some(2));
+    assert!(status(&mut client).held.is_none());
+}
