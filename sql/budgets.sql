@@ -6,7 +6,7 @@ CREATE TABLE llm_usage.budgets (
   entity_key      text COLLATE "C" CHECK (octet_length(entity_key) BETWEEN 1 AND 500),
   entity_value    text COLLATE "C" CHECK (octet_length(entity_value) BETWEEN 1 AND 500),
   name            text COLLATE "C" NOT NULL DEFAULT '' CHECK (octet_length(name) <= 500),
-  amount          numeric NOT NULL CONSTRAINT budgets_amount_is_from_0_to_below_10_to_the_30 CHECK (amount >= 0 AND amount < 1e30),
+  amount          numeric NOT NULL CONSTRAINT budgets_amount_is_from_0_to_below_10_to_the_30 CHECK (amount >= 0 AND amount < 1e30 AND scale(amount) <= 60),
   unit            text NOT NULL DEFAULT 'money' CHECK (unit IN ('money', 'tokens', 'requests')),
   currency        text NOT NULL DEFAULT llm_usage._default_currency() CHECK (currency ~ '^[A-Z]{3}$'),
   converts        boolean NOT NULL DEFAULT false,
@@ -18,9 +18,11 @@ CREATE TABLE llm_usage.budgets (
            AND (timestamp '2000-01-01' AT TIME ZONE time_zone) IS NOT NULL),
   is_hard         boolean NOT NULL DEFAULT true,
   unpriced        text NOT NULL DEFAULT 'deny' CHECK (unpriced IN ('deny', 'allow', 'fallback')),
-  fallback_price  numeric CHECK (fallback_price >= 0 AND fallback_price < 1e15),
+  fallback_price  numeric CHECK (fallback_price >= 0 AND fallback_price < 1e15 AND scale(fallback_price) <= 60),
   thresholds      numeric[] NOT NULL DEFAULT '{50,80,90,100}'
-    CHECK (0 < ALL (thresholds) AND 1e15 > ALL (thresholds) AND array_position(thresholds, NULL) IS NULL),
+    CONSTRAINT budgets_thresholds_are_percentages
+    CHECK (CASE WHEN array_ndims(thresholds) > 1 THEN false
+                ELSE 0 < ALL (thresholds) AND 1e15 > ALL (thresholds) AND array_position(thresholds, NULL) IS NULL END),
   CONSTRAINT budgets_entity_is_named_as_its_type_is CHECK (CASE entity_type
     WHEN 'App' THEN entity_id > 0 AND num_nonnulls(entity_id, entity_key, entity_value) = 1
     WHEN 'LLM' THEN entity_id > 0 AND num_nonnulls(entity_id, entity_key, entity_value) = 1
@@ -78,6 +80,28 @@ CREATE TRIGGER refuse_another_budget BEFORE UPDATE ON llm_usage.budgets
         IS DISTINCT FROM (NEW.id, NEW.entity_type, NEW.entity_id, NEW.entity_key, NEW.entity_value, NEW.unit, NEW.currency))
   EXECUTE FUNCTION llm_usage._refuse_another_budget();
 SELECT pg_catalog.pg_extension_config_dump('llm_usage.budgets_id_seq', '');
+
+-- drop_month() refuses the opposite order.
+CREATE FUNCTION llm_usage._refuse_lost_period() RETURNS trigger
+  LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  starts timestamptz := (SELECT p.period_start
+                           FROM llm_usage._budget_period(NEW.period, NEW.start_date, NEW.rolling_window, NEW.time_zone, now()) p);
+BEGIN
+  IF starts <> llm_usage._hour(starts)
+     AND EXISTS (SELECT FROM llm_usage._dropped_months d WHERE d.month = llm_usage._month(starts) AT TIME ZONE 'UTC') THEN
+    RAISE EXCEPTION 'the events of % were dropped, in which the budget''s period begins', to_char(starts AT TIME ZONE 'UTC', 'YYYY-MM')
+      USING ERRCODE = 'object_not_in_prerequisite_state',
+            DETAIL = format('It begins at %s, not at a full hour (UTC), so that its first events are needed one by one.',
+                            to_char(starts AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')),
+            HINT = 'Choose a start_date in a month that is kept, or a time zone of whole hours, such as UTC.';
+  END IF;
+  RETURN NEW;
+END $$;
+CREATE TRIGGER refuse_lost_period BEFORE INSERT OR UPDATE ON llm_usage.budgets
+  FOR EACH ROW EXECUTE FUNCTION llm_usage._refuse_lost_period();
 
 -- Spending as a percentage of a budget, at least six right decimals of it, not capped.
 CREATE FUNCTION llm_usage._percentage(spent numeric, budget numeric) RETURNS numeric

@@ -2,7 +2,7 @@ CREATE TABLE llm_usage.exchange_rates (
   from_currency text COLLATE "C" NOT NULL CHECK (from_currency ~ '^[A-Z]{3}$'),
   to_currency   text COLLATE "C" NOT NULL CHECK (to_currency ~ '^[A-Z]{3}$' AND to_currency <> from_currency),
   valid_from    date NOT NULL DEFAULT (now() AT TIME ZONE 'UTC')::date CHECK (valid_from < 'infinity'),
-  rate          numeric NOT NULL CONSTRAINT exchange_rates_are_finite_and_positive CHECK (rate > 0 AND rate < 'Infinity'),
+  rate          numeric NOT NULL CONSTRAINT exchange_rates_are_above_0_and_below_10_to_the_15 CHECK (rate > 0 AND rate < 1e15 AND scale(rate) <= 60),
   PRIMARY KEY (from_currency, to_currency, valid_from)
 );
 COMMENT ON TABLE llm_usage.exchange_rates IS

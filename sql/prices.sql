@@ -16,12 +16,16 @@ CREATE TABLE llm_usage.model_prices (
   source                     text NOT NULL DEFAULT 'own' CHECK (source IN ('own', 'catalog', 'shipped')),
   is_default                 boolean NOT NULL DEFAULT false,
   PRIMARY KEY (model, vendor, service_tier, above_tokens, source, valid_from),
-  -- NaN and Infinity are numerics too, and both lie above every price.
-  CONSTRAINT model_prices_are_finite_and_not_negative CHECK (
+  -- So that no event costs 10^15. NaN and Infinity are numerics too, and both lie above every price.
+  CONSTRAINT model_prices_are_from_0_to_below_100000 CHECK (
     least(input_per_token, output_per_token, cache_read_per_token, cache_write_per_token,
           cache_write_1h_per_token, reasoning_per_token, prompt_audio_per_token, completion_audio_per_token) >= 0
     AND greatest(input_per_token, output_per_token, cache_read_per_token, cache_write_per_token,
-          cache_write_1h_per_token, reasoning_per_token, prompt_audio_per_token, completion_audio_per_token) < 'Infinity')
+          cache_write_1h_per_token, reasoning_per_token, prompt_audio_per_token, completion_audio_per_token) < 100000),
+  CONSTRAINT model_prices_have_at_most_60_decimals CHECK (
+    greatest(scale(input_per_token), scale(output_per_token), scale(cache_read_per_token), scale(cache_write_per_token),
+             scale(cache_write_1h_per_token), scale(reasoning_per_token), scale(prompt_audio_per_token),
+             scale(completion_audio_per_token)) <= 60)
 );
 COMMENT ON TABLE llm_usage.model_prices IS
   'Prices of models per token, each valid from a date until the next one. The row that prices an event is chosen by the event''s time. Your own rows win over imported ones, those over the shipped ones. Never update a price: add a row with its valid_from.';

@@ -259,9 +259,9 @@ BEGIN
      WHERE s.id = record_message.session_id
        AND CASE WHEN llm_usage._has_row_security('llm_usage.sessions'::regclass) THEN llm_usage._may_record(s.app_id) ELSE true END;
     IF NOT FOUND THEN
-      RAISE EXCEPTION 'session % was never recorded', record_message.session_id
+      RAISE EXCEPTION 'there is no session %', record_message.session_id
         USING ERRCODE = 'invalid_parameter_value',
-              DETAIL = 'Without app_id a message belongs to the app of its session.',
+              DETAIL = 'Without app_id a message belongs to the app of its session, which was never recorded, or its month was dropped.',
               HINT = 'Give app_id, or record the session first: record_session(app_id => …).';
     END IF;
   END IF;
@@ -271,4 +271,4 @@ BEGIN
   RETURN message_id;
 END $$;
 COMMENT ON FUNCTION llm_usage.record_message(bigint, bigint, timestamptz) IS
-  'Records that a message was sent or received, now by default. Without app_id it belongs to the app of its session, without either to none (0). Returns the id of the message. Errors: 22023 for a bad value, or a session that was never recorded where its app is needed.';
+  'Records that a message was sent or received, now by default. Without app_id it belongs to the app of its session, without either to none (0). Returns the id of the message. Errors: 22023 for a bad value, or where its app is needed for a session that was never recorded, or of a month that was dropped.';

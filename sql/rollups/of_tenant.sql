@@ -23,20 +23,21 @@ BEGIN
   END IF;
 END $$;
 
--- Whether the events of all whole hours in a range are there: true, or an error.
-CREATE FUNCTION llm_usage._has_hours(from_time timestamptz, to_time timestamptz) RETURNS boolean
+-- Whether the events of all whole hours in a range are there, but for months that were not lost (NULL: all that were dropped): true,
+-- or an error.
+CREATE FUNCTION llm_usage._has_hours(from_time timestamptz, to_time timestamptz, lost date[] DEFAULT NULL) RETURNS boolean
   LANGUAGE plpgsql STABLE PARALLEL SAFE
   SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   dropped date := (SELECT max(d.month) FROM llm_usage._dropped_months d
-                    WHERE llm_usage._first_instant(d.month) < llm_usage._last_hour(from_time, to_time)
+                    WHERE (lost IS NULL OR d.month = ANY (lost)) AND llm_usage._first_instant(d.month) < llm_usage._last_hour(from_time, to_time)
                       AND llm_usage._first_instant((d.month + interval '1 month')::date) > llm_usage._first_hour(from_time, to_time));
 BEGIN
   IF dropped IS NOT NULL THEN
     RAISE EXCEPTION 'the events of % were dropped', to_char(dropped::timestamp, 'YYYY-MM')
       USING ERRCODE = 'object_not_in_prerequisite_state',
-            DETAIL = 'What is asked is in no rollup that may be read: by user, task and attribute a tenant is answered from its events.',
+            DETAIL = 'What is asked is in no rollup that may be read: by user, task and attribute a tenant is answered from its events, and an attribute that is reported since is not in that of months before.',
             HINT = format('Ask from %s on.', to_char(dropped + interval '1 month', 'YYYY-MM-DD'));
   END IF;
   RETURN true;

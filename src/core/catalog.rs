@@ -215,7 +215,7 @@ fn collect(
             Value::Null => continue,
             _ => None,
         };
-        let price = price.ok_or("a price is not a number from 0 up")?;
+        let price = price.ok_or("a price is not a number from 0 to below 100000")?;
         let prices = places.entry((tier, from.max(above))).or_default();
         prices.insert(column, price);
     }

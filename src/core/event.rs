@@ -57,10 +57,10 @@ impl Kind {
         }
     }
 
-    /// Whether an amount is within bounds. A correction takes costs back, and a cost that was computed may be of any size.
+    /// Whether an amount is within bounds. A correction takes costs back.
     pub fn accepts_amount(self, amount: &str, is_correction: bool) -> bool {
         match is_correction {
-            true => money::is_decimal(amount.strip_prefix('-').unwrap_or(amount)),
+            true => money::is_correction(amount),
             false => money::is_cost(amount),
         }
     }
@@ -244,7 +244,7 @@ fn expected(kind: Kind) -> &'static str {
     match kind {
         Kind::Attrs => "a JSON object",
         Kind::Cost => {
-            "an amount from 0 to below 10^15, such as 0.0006; only a correction, which names an event in corrects, may be negative"
+            "an amount from 0 to below 10^15 with at most 60 decimals, such as 0.0006; only a correction, which names an event in corrects, may be negative"
         }
         Kind::Count => {
             "a whole number of tokens from 0 to 2147483647; only a correction, which names an event in corrects, may be negative"

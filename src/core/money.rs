@@ -6,6 +6,12 @@ use serde_json::Number;
 
 /// Digits before the point that a cost of one event may have.
 const MOST_DIGITS: usize = 15;
+/// The same of what corrects it: corrections by hand add up.
+const MOST_CORRECTED_DIGITS: usize = 30;
+/// Digits before the point that the price of a token may have.
+const MOST_PRICE_DIGITS: usize = 5;
+/// Digits behind the point of any amount: sums of more would fit no `numeric`.
+const MOST_DECIMALS: usize = 60;
 
 /// The longest amount that is believed, and the most digits that an exponent may stand for.
 const MOST_LETTERS: usize = 60;
@@ -33,17 +39,23 @@ impl Serialize for Exact {
     }
 }
 
-/// Whether the amount is one an event may cost: plain decimal, not negative, below 10^15.
+/// Whether the amount is one an event may cost: plain decimal, not negative, below 10^15, with at most 60 decimals.
 pub fn is_cost(text: &str) -> bool {
-    let whole = text.split('.').next().unwrap_or_default();
-    is_decimal(text) && whole.trim_start_matches('0').len() <= MOST_DIGITS
+    is_decimal(text, MOST_DIGITS)
 }
 
-/// Whether the amount is a plain decimal and not negative.
-pub fn is_decimal(text: &str) -> bool {
+/// Whether the amount is one that an event's cost may be corrected by: the same, of either sign, below 10^30.
+pub fn is_correction(text: &str) -> bool {
+    is_decimal(text.strip_prefix('-').unwrap_or(text), MOST_CORRECTED_DIGITS)
+}
+
+fn is_decimal(text: &str, most_digits: usize) -> bool {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
     let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    digits(whole) && digits(fraction)
+    digits(whole)
+        && digits(fraction)
+        && whole.trim_start_matches('0').len() <= most_digits
+        && fraction.len() <= MOST_DECIMALS
 }
 
 /// The amount as a JSON number if it is one an event may cost.
@@ -61,10 +73,10 @@ pub fn plain(text: &str) -> Option<String> {
     written_out.then(|| amount.normalized().to_plain_string())
 }
 
-/// The price as a JSON number if it is a finite decimal (an exponent is allowed) and not negative.
+/// The price of a token as a JSON number if it is a decimal (an exponent is allowed) from 0 to below 100000: no event costs 10^15.
 pub fn price(text: &str) -> Option<Number> {
     let number: Number = text.parse().ok()?;
-    (!text.starts_with('-') && plain(text).is_some()).then_some(number)
+    is_decimal(&plain(text)?, MOST_PRICE_DIGITS).then_some(number)
 }
 
 /// Whether a decimal number is zero, whatever its scale.
@@ -95,6 +107,12 @@ mod tests {
             assert_eq!(cost(text).expect(text).to_string(), written);
         }
         assert_eq!(cost("999999999999999").map(|n| n.to_string()), Some("999999999999999".into()));
+        let decimals = |count: usize| format!("0.{}", "1".repeat(count));
+        assert!(is_cost(&decimals(60)) && !is_cost(&decimals(61)));
+        let corrected = |digits: usize| format!("-{}.5", "9".repeat(digits));
+        assert!(
+            is_correction(&corrected(30)) && !is_correction(&corrected(31)) && !is_correction(&decimals(61))
+        );
         let refused = ["1000000000000000", "-1", "", ".", "1.", ".5", "1e3", "NaN", " 1", "1 "];
         for text in refused {
             assert_eq!(cost(text), None, "{text:?}");
@@ -110,7 +128,10 @@ mod tests {
         for absurd in ["1e999999", "1e-99999", "", "e5", &"9".repeat(61)] {
             assert_eq!(plain(absurd), None, "{absurd:?}");
         }
-        assert_eq!((price("1e999999"), price("1e-99999")), (None, None));
+        for absurd in ["1e999999", "1e-99999", "1e5", "100000.5", "1e-61"] {
+            assert_eq!(price(absurd), None, "{absurd}");
+        }
+        assert_eq!(price("99999.5").map(|n| n.to_string()), Some("99999.5".into()));
     }
 
     #[test]

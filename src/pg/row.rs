@@ -90,7 +90,8 @@ impl<'a> Columns<'a> {
             // The short form: two bits of form, sign, six bits of scale, seven of signed weight in base 10000.
             [low, high, ..] => {
                 let header = u16::from_ne_bytes([*low, *high]);
-                header & 0xE000 == 0x8000 && (header & 0x40 != 0 || header & 0x3F < 3)
+                let decimals = header >> 7 & 0x3F;
+                header & 0xE000 == 0x8000 && (header & 0x40 != 0 || header & 0x3F < 3) && decimals <= 60
             }
             _ => false,
         }

@@ -107,6 +107,18 @@ SELECT count(*) FROM llm_usage.attr_activity('another');
 SELECT count(*) FROM llm_usage.attr_activity('another', now());
 SELECT llm_usage.verify();
 
+-- Of a key that was folded in between, what was dropped after is told, and what was dropped before is not.
+INSERT INTO llm_usage.usage_events (app_id, model, occurred_at, attrs, cost) VALUES
+  (1, 'm', '2021-01-05Z', '{"lost": "x"}', 1), (1, 'm', '2021-03-05Z', '{"lost": "x"}', 1);
+SELECT count(*) > 0 AS made FROM llm_usage.maintain();
+SELECT llm_usage.fold() > 0 AS folded;
+SELECT llm_usage.drop_month('2021-03-01');
+INSERT INTO llm_usage.reported_attrs VALUES ('lost');
+SELECT llm_usage.fold() >= 0 AS folded;
+SELECT llm_usage.drop_month('2021-01-01');
+SELECT day, value, requests FROM llm_usage.attr_activity('lost', '2021-01-01Z', '2021-02-01Z');
+SELECT count(*) FROM llm_usage.attr_activity('lost', '2021-01-01Z', '2021-04-01Z');
+
 -- A partition whose key begins with another column is read all the same.
 CREATE TABLE by_hand (LIKE llm_usage.usage_events INCLUDING DEFAULTS, PRIMARY KEY (app_id, id));
 ALTER TABLE llm_usage.usage_events ATTACH PARTITION by_hand FOR VALUES FROM ('2019-01-01Z') TO ('2019-02-01Z');
@@ -150,6 +162,17 @@ SELECT llm_usage.reserve_budget(1, '');
 SELECT llm_usage.reserve_budget(1, 'm', vendor => repeat('v', 501));
 SELECT llm_usage.reserve_budget(1, attrs => '[1]');
 SELECT llm_usage.reserve_budget(-1, 'm');
+
+-- Nor does one begin in what was dropped, but at a full hour; and no amount is beyond what can be added up.
+INSERT INTO llm_usage._dropped_months SELECT (date_trunc('year', now() AT TIME ZONE 'UTC') - interval '1 month')::date ON CONFLICT DO NOTHING;
+INSERT INTO llm_usage.budgets (entity_type, amount, period, time_zone) VALUES ('All', 1, 'year', 'Asia/Kolkata');
+\echo :LAST_ERROR_SQLSTATE
+INSERT INTO llm_usage.budgets (entity_type, amount, period, time_zone) VALUES ('All', 1, 'year', 'Europe/Berlin');
+DELETE FROM llm_usage.budgets WHERE entity_type = 'All';
+INSERT INTO llm_usage.budgets (entity_type, amount) VALUES ('All', 1e-61);
+INSERT INTO llm_usage.budgets (entity_type, amount, thresholds) VALUES ('All', 1, '{{50, 60}, {70, 80}}');
+INSERT INTO llm_usage.budgets (entity_type, amount, thresholds) VALUES ('All', 1, '{50, NULL}');
+INSERT INTO llm_usage.budgets (entity_type, amount, thresholds) VALUES ('All', 1, '{}'), ('Model', 1, '{50, 100}');
 
 -- The first id of an extension that was created anew is its own.
 DROP EXTENSION llm_usage CASCADE;

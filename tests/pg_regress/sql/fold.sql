@@ -119,5 +119,6 @@ SELECT llm_usage.fold(at_most => 0);
 SELECT llm_usage.rebuild(-1);
 SELECT llm_usage.drop_month(NULL);
 SELECT llm_usage.drop_month('infinity');
+SELECT llm_usage.drop_month('0044-03-15 BC');
 INSERT INTO llm_usage.usage_events (occurred_at, model) VALUES ('2025-02-01Z', 'm');
 SELECT llm_usage.drop_month('2025-02-01');
