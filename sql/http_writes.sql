@@ -42,15 +42,19 @@ BEGIN
   SELECT a.name, a.expected INTO wrong
     FROM (SELECT a.name, arguments -> a.name AS value, arguments ->> a.name AS shown,
                  CASE WHEN a.type IN ('text'::regtype, 'interval'::regtype) THEN 'a string'
+                      WHEN a.type = 'timestamptz'::regtype THEN 'an ISO 8601 instant, such as 2025-06-01T23:59:59.999999Z'
                       WHEN a.type = 'boolean'::regtype THEN 'true or false'
                       WHEN a.type IN ('integer'::regtype, 'bigint'::regtype) THEN 'a whole number'
                       WHEN a.type = 'numeric'::regtype THEN 'a number' END AS expected
             FROM pg_proc p, unnest(p.proargnames[1:p.pronargs], p.proargtypes::oid[]) a (name, type)
            WHERE p.pronamespace = 'llm_usage'::regnamespace AND p.proname = function) a
    WHERE a.shown IS NOT NULL
-     AND NOT CASE a.expected WHEN 'a string' THEN json_typeof(a.value) = 'string' WHEN 'true or false' THEN json_typeof(a.value) = 'boolean'
-                             WHEN 'a whole number' THEN a.shown ~ '^-?[0-9]{1,18}$' WHEN 'a number' THEN a.shown ~ '^-?[0-9]{1,30}([.][0-9]{1,60})?$'
-                             ELSE true END
+     AND NOT CASE WHEN a.expected = 'a string' THEN json_typeof(a.value) = 'string'
+                  WHEN a.expected = 'true or false' THEN json_typeof(a.value) = 'boolean'
+                  WHEN a.expected = 'a whole number' THEN a.shown ~ '^-?[0-9]{1,18}$'
+                  WHEN a.expected = 'a number' THEN a.shown ~ '^-?[0-9]{1,30}([.][0-9]{1,60})?$'
+                  WHEN starts_with(a.expected, 'an ISO') THEN a.shown ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ]|$)' AND a.shown !~ '[.,][0-9]{7}'
+                  ELSE true END
    ORDER BY a.name
    LIMIT 1;
   IF FOUND THEN

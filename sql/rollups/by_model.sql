@@ -263,7 +263,8 @@ CREATE FUNCTION llm_usage.model_activity_between(for_model text, starts timestam
                       FROM llm_usage._tail_events e
                      WHERE e.model = for_model AND e.occurred_at >= starts[1] AND e.occurred_at < to_time OFFSET 0) t) p
      WHERE p.part = p.last_part AND p.part BETWEEN 1 AND cardinality(starts)
-     GROUP BY p.part;
+     GROUP BY p.part
+    HAVING sum(p.requests) <> 0 OR sum(p.input_tokens) <> 0 OR sum(p.completion_tokens) <> 0;
   END;
 COMMENT ON FUNCTION llm_usage.model_activity_between(text, timestamptz[], timestamptz) IS
-  'What one model was used for in each part of [starts[1], to_time): part i goes from starts[i] to the next start, the last one to to_time. The starts ascend, to the microsecond. Parts without events are absent. Errors: 22004 for a NULL among the starts, 22000 for an array of arrays.';
+  'What one model was used for in each part of [starts[1], to_time): part i goes from starts[i] to the next start, the last one to to_time. The starts ascend, to the microsecond. Parts in which nothing is counted are absent. Errors: 22004 for a NULL among the starts, 22000 for an array of arrays.';

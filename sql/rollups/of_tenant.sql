@@ -118,7 +118,8 @@ BEGIN
    CROSS JOIN LATERAL llm_usage._app_points_by_part(k.points, k.buckets, bounds, apps) p;
 END $$;
 
--- One model between any instants: what no bound cuts from the days and hours of its apps, hours that are cut from points.
+-- One model between any instants: what no bound cuts from the days and hours of its apps, hours that are cut from points. Of a day
+-- that one bound cuts, which an app has with all its lines, the hours of the shorter side are read: the longer has what is left.
 -- An index is reached below a policy by what was computed before, not by what is added up for each row: that may fail, and tell on what.
 CREATE FUNCTION llm_usage._between_of_apps(for_model text, starts timestamptz[], to_time timestamptz)
   RETURNS TABLE (part integer, last_part integer, requests bigint, input_tokens bigint, completion_tokens bigint)
@@ -128,19 +129,47 @@ CREATE FUNCTION llm_usage._between_of_apps(for_model text, starts timestamptz[],
       SELECT l.number FROM llm_usage._lines l WHERE l.model = for_model
     ), cut AS MATERIALIZED (
       SELECT c.at FROM unnest(starts || to_time) c (at)
+    ), cut_day AS MATERIALIZED (
+      SELECT d.bucket, d.cuts, d.hour, d.next_hour,
+             CASE WHEN d.is_short_before THEN d.before ELSE d.after END AS short_part,
+             CASE WHEN d.is_short_before THEN d.after ELSE d.before END AS long_part,
+             CASE WHEN d.cuts > 1 OR d.is_short_before THEN d.bucket ELSE d.hour END AS from_hour,
+             CASE WHEN d.cuts = 1 AND d.is_short_before THEN d.next_hour ELSE d.bucket + interval '24 hours' END AS until
+        FROM (SELECT c.bucket, c.cuts, c.hour, c.next_hour,
+                     width_bucket(c.bucket, starts || to_time) AS before,
+                     width_bucket(c.bucket + interval '23:59:59.999999', starts || to_time) AS after,
+                     c.hour - c.bucket <= c.bucket + interval '24 hours' - c.next_hour AS is_short_before
+                FROM (SELECT llm_usage._day(c.at) AS bucket, count(DISTINCT c.at) AS cuts, llm_usage._hour(min(c.at)) AS hour,
+                             llm_usage._hour(min(c.at) + interval '59:59.999999') AS next_hour
+                        FROM cut c
+                       WHERE c.at <> llm_usage._day(c.at)
+                       GROUP BY llm_usage._day(c.at)) c) d
     )
-    SELECT width_bucket(k.bucket, starts || to_time), width_bucket(k.bucket + interval '23:59:59.999999', starts || to_time),
+    SELECT CASE WHEN d.cuts = 1 THEN d.long_part ELSE width_bucket(k.bucket, starts || to_time) END,
+           CASE WHEN d.cuts = 1 THEN d.long_part ELSE width_bucket(k.bucket + interval '23:59:59.999999', starts || to_time) END,
            k.requests, k.input_tokens, k.completion_tokens
       FROM llm_usage._by_app_day k
-     WHERE k.line IN (SELECT l.number FROM line l) AND k.bucket >= starts[1] AND k.bucket < to_time
+      LEFT JOIN cut_day d ON d.bucket = k.bucket
+     WHERE k.line IN (SELECT l.number FROM line l) AND k.bucket >= llm_usage._day(starts[1]) AND k.bucket < to_time
     UNION ALL
-    SELECT width_bucket(k.bucket, starts || to_time), width_bucket(k.bucket + interval '59:59.999999', starts || to_time),
-           k.requests, k.input_tokens, k.completion_tokens
-      FROM (SELECT DISTINCT llm_usage._day(c.at) AS bucket, llm_usage._day(c.at) + interval '24 hours' AS until
-              FROM cut c WHERE c.at <> llm_usage._day(c.at)) d
+    SELECT p.part, p.last_part, p.sign * h.requests, p.sign * h.input_tokens, p.sign * h.completion_tokens
+      FROM (SELECT d.bucket AS day, d.cuts, d.short_part, d.long_part,
+                   CASE WHEN d.cuts > 1 OR k.bucket >= d.hour AND k.bucket < d.next_hour THEN k.bucket END AS hour,
+                   sum(k.requests)::bigint AS requests, sum(k.input_tokens)::bigint AS input_tokens,
+                   sum(k.completion_tokens)::bigint AS completion_tokens
+              FROM cut_day d
+             CROSS JOIN LATERAL (
+                SELECT k.* FROM llm_usage._by_app_hour k
+                 WHERE k.line = ANY (ARRAY(SELECT l.number FROM line l)) AND k.bucket >= d.from_hour AND k.bucket < d.until OFFSET 0) k
+             GROUP BY 1, 2, 3, 4, 5) h
      CROSS JOIN LATERAL (
-        SELECT k.* FROM llm_usage._by_app_hour k
-         WHERE k.line = ANY (ARRAY(SELECT l.number FROM line l)) AND k.bucket >= d.bucket AND k.bucket < d.until OFFSET 0) k
+        SELECT width_bucket(h.hour, starts || to_time) AS part,
+               width_bucket(h.hour + interval '59:59.999999', starts || to_time) AS last_part, 1 AS sign
+         WHERE h.cuts > 1
+        UNION ALL
+        SELECT h.short_part, h.short_part, 1 WHERE h.cuts = 1 AND h.hour IS NULL
+        UNION ALL
+        SELECT h.long_part, h.long_part, -1 WHERE h.cuts = 1) p
     UNION ALL
     SELECT c.part, c.part, c.requests, c.input_tokens, c.completion_tokens
       FROM llm_usage._cut_hours_of_apps(ARRAY(SELECT l.number FROM line l), starts, to_time) c

@@ -219,7 +219,8 @@ fn a_slug_of_digits_and_what_was_dropped_have_their_answers() {
     let expected = json!({"detail": [{"loc": ["query"], "msg": said, "type": "value_error", "input": null}]});
     assert_json(&gateway.get(&path), 422, expected, &path);
     // Bytes that belong encoded would keep the URI from being read.
-    assert_eq!(gateway.get(&format!("{BUDGETS}?start_date=nonsense&x=\u{e9}")).status, 400);
+    let answer = gateway.get(&format!("{BUDGETS}?start_date=nonsense&x=\u{e9}"));
+    assert_eq!((answer.status, &answer.json()["message"]), (400, &json!("Bad Request")));
 }
 
 #[test]

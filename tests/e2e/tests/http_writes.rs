@@ -124,6 +124,11 @@ fn what_cannot_be_recorded_says_why() {
             json!({"model": "m", "occurred_at": "2025-06-01T23:59:59.9999999Z"}),
             "invalid occurred_at: \"2025-06-01T23:59:59.9999999Z\"",
         ),
+        (
+            "/v1/usage/response",
+            json!({"provider": "openai", "response": {"model": "m", "usage": {"prompt_tokens": 1}}, "occurred_at": "yesterday"}),
+            "invalid occurred_at: yesterday",
+        ),
         ("/v1/sessions", json!({"consumer_id": [1]}), "invalid consumer_id: \"[1]\""),
         ("/v1/budgets/check", json!({"model": ["m"]}), "invalid model: [\"m\"]"),
         ("/v1/budgets/check", json!({"app_id": 1.5}), "invalid app_id: 1.5"),

@@ -37,7 +37,7 @@ fn start() -> DateTime<Utc> {
 }
 
 fn prices() -> impl Strategy<Value = Option<BigDecimal>> {
-    let price = (0..1_000_000_000_000_i64, 6..25_i64)
+    let price = (0..1_000_000_000_000_i64, 7..25_i64)
         .prop_map(|(digits, scale)| BigDecimal::new(BigInt::from(digits), scale));
     let price = prop_oneof![8 => price, 1 => Just(BigDecimal::from(0))];
     option::weighted(0.75, price)
