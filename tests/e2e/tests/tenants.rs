@@ -10,7 +10,7 @@ use postgres::error::SqlState;
 use serde_json::json;
 
 /// A call of each public function that reads, and more where bounds cut hours; APP is an app.
-const CALLS: [&str; 29] = [
+const CALLS: [&str; 31] = [
     "active_users()",
     "active_users('2025-03-02T10:17:33.5Z', '2025-04-02T01:02:03Z')",
     "active_users('2025-03-02Z', '2025-04-02Z', APP)",
@@ -29,7 +29,10 @@ const CALLS: [&str; 29] = [
     "model_activity()",
     "model_activity('o3', '2025-03-02T10:17:33.5Z', '2025-04-02T01:02:03Z')",
     "model_activity_between('house', '{2025-03-02T10:17:33.5Z,2025-03-02T10:20:00Z,2025-03-12Z}', '2025-04-02T01:02:03Z')",
+    "model_activity_between('gpt-4.1', '{2025-03-05T05:00Z,2025-03-06T00:30Z,2025-03-07T23:30Z,2025-03-08T18:00Z,2025-03-09Z,\
+     2025-03-10T13:00Z,2025-03-11T11:59:59.999999Z,2025-03-12T12:00Z}', '2025-03-13T22:59:59.999999Z')",
     "model_usage_statistics('gpt-4.1', '2025-03-02T10:17:33.5Z', '2025-04-02T01:02:03Z', 17)",
+    "model_usage_statistics('o3', '2025-03-02T13:00Z', '2025-03-29T13:00Z', 27)",
     "model_usage_statistics('theirs-model', '2025-03-02Z', '2025-04-02Z', 3)",
     "rule_activity()",
     "rule_activity('2025-03-02T10:17:33.5Z', '2025-04-02T01:02:03Z')",
