@@ -1,6 +1,7 @@
 //! Ids are given by the tables and by nobody else: the fold goes by them, and two rows of one id would be one event.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::ffi::CStr;
 use std::thread::LocalKey;
 
@@ -23,10 +24,11 @@ struct Known {
     has_drawn: bool,
     /// How often numbers may have been left over by then.
     left_over: u64,
-    /// The last id that was found good: it is so once.
+    /// The greatest id that was found good, which it is once, and the one before it.
     last: i64,
-    /// In the transaction that began then, ids above the number are the session's to give.
-    free_above: Option<(i64, i64)>,
+    before: i64,
+    /// In this transaction, by the number of those that ended, ids above the other number are the session's to give.
+    free_above: Option<(u64, i64)>,
 }
 
 impl Known {
@@ -36,29 +38,41 @@ impl Known {
         has_drawn: false,
         left_over: 0,
         last: i64::MIN,
+        before: i64::MIN,
         free_above: None,
     };
 }
+
+/// So many numbers before the last may have been drawn for rows around the one that has it.
+const FEW: i64 = 100;
 
 thread_local! {
     static USAGE_EVENTS: Cell<Known> = const { Cell::new(Known::NOTHING) };
     static SESSIONS: Cell<Known> = const { Cell::new(Known::NOTHING) };
     static MESSAGES: Cell<Known> = const { Cell::new(Known::NOTHING) };
-    /// Drawn by this session, in a subtransaction, for the rows of `usage_events` that it writes next, ascending.
-    static DRAWN: RefCell<(pg_sys::SubTransactionId, Vec<i64>)> = const { RefCell::new((0, Vec::new())) };
+    /// Drawn by this session, each in a subtransaction, for rows of `usage_events` that it writes in this transaction; ascending.
+    static DRAWN: RefCell<VecDeque<(i64, pg_sys::SubTransactionId)>> = const { RefCell::new(VecDeque::new()) };
     /// How often a number may have been drawn that no row was written with, and that is no more locked against the fold.
     static LEFT_OVER: Cell<u64> = const { Cell::new(0) };
+    /// Transactions that ended.
+    static ENDED: Cell<u64> = const { Cell::new(0) };
 }
 
-/// What was drawn in a transaction is of no use after it: the fold passes it.
+/// What was drawn in a transaction, or in a part of it that was undone, is of no use after it: the fold passes it.
 pub fn forget_at_end() {
+    // What was undone before this library was loaded is not known.
+    LEFT_OVER.set(u64::from(pg::transaction::may_have_undone()));
     pg::transaction::listen(|end| {
-        let is_left = DRAWN.with_borrow_mut(|(drawn_in, ids)| {
-            let is_over = end == End::Kept || matches!(end, End::Undone(from) if *drawn_in >= from);
-            is_over && ids.drain(..).next().is_some()
+        DRAWN.with_borrow_mut(|drawn| match end {
+            End::Kept => drawn.clear(),
+            End::Undone(from) => drawn.retain(|(_, drawn_in)| *drawn_in < from),
         });
-        if is_left || end != End::Kept {
-            LEFT_OVER.set(LEFT_OVER.get() + 1);
+        match end {
+            End::Kept => ENDED.set(ENDED.get() + 1),
+            End::Undone(from) => {
+                ENDED.set(ENDED.get() + u64::from(from == pg::transaction::WHOLE));
+                LEFT_OVER.set(LEFT_OVER.get() + 1);
+            }
         }
     });
 }
@@ -90,7 +104,7 @@ impl Ledger {
 
     /// The id of a row that comes with this one. Refuses what this session has not drawn for the row: the fold may have passed it,
     /// or it is another row's. Who owns the ledger may restore rows, with ids that are ahead of all that were drawn, or by
-    /// `pg_restore`. Of a number that may be left over from before, the fold may have passed it too, a new one takes the place.
+    /// `pg_restore`. Of a number that may be left over from before, which the fold may have passed, a new one takes the place.
     pub fn checked_id(self, given: i64) -> Result<i64, ErrorReport> {
         let mut known = self.known().get();
         let generation = pg::known_generation();
@@ -101,53 +115,76 @@ impl Ledger {
             }
             (known.generation, known.sequence) = (generation, sequence);
         }
-        let mut id = given;
-        if !(self == Self::UsageEvents && take_drawn(given)) {
-            if !known.accepts(given)? {
+        let origin = match self == Self::UsageEvents && take_drawn(given) {
+            true => Some(Origin::Drawn),
+            false => known.origin(given)?,
+        };
+        let id = match origin {
+            Some(Origin::Drawn | Origin::Restored) => given,
+            Some(Origin::Doubtful) => {
+                known.left_over = LEFT_OVER.get();
+                let drawn = pg::draw_ids(pg::relation(self.names().0), known.sequence, 1);
+                error::required("id", drawn.first().copied())?
+            }
+            None => {
                 self.known().set(known);
                 return Err(error::violation(&Error::GivenId { id: given }));
             }
-            let left_over = LEFT_OVER.get();
-            if known.left_over != left_over
-                && known.has_drawn
-                && pg::last_drawn(known.sequence) == Some(given)
-            {
-                let drawn = pg::draw_ids(pg::relation(self.names().0), known.sequence, 1);
-                id = error::required("id", drawn.first().copied())?;
-                known.left_over = left_over;
-            }
+        };
+        if id > known.last {
+            (known.before, known.last) = (known.last, id);
         }
-        known.last = id;
         self.known().set(known);
         Ok(id)
     }
 }
 
+/// Where an id comes from that is accepted.
+enum Origin {
+    /// Drawn by this session while it has kept the fold from passing it.
+    Drawn,
+    /// Drawn by this session, perhaps before that, or perhaps for a row around one that a trigger wrote.
+    Doubtful,
+    /// Brought by who owns the ledger.
+    Restored,
+}
+
 impl Known {
-    fn accepts(&mut self, id: i64) -> Result<bool, ErrorReport> {
-        if self.has_drawn && id != self.last && pg::last_drawn(self.sequence) == Some(id) {
-            return Ok(true);
+    fn origin(&mut self, id: i64) -> Result<Option<Origin>, ErrorReport> {
+        // Asked first: to ask for the last number locks the sequence, too.
+        let is_sure = pg::is_drawn_from(self.sequence) && self.left_over == LEFT_OVER.get();
+        let is_used = id == self.last;
+        if is_sure && self.has_drawn && !is_used && pg::last_drawn(self.sequence) == Some(id) {
+            return Ok(Some(Origin::Drawn));
         }
-        let transaction = pg::transaction_start();
+        let transaction = ENDED.get();
         if self.free_above.is_some_and(|(of, bound)| of == transaction && id > bound) {
-            return Ok(true);
+            return Ok(Some(Origin::Restored));
         }
-        let args = [id.into(), self.sequence.into()];
         let found = pg::with_rights(|| {
+            let args = [self.sequence.into()];
             query::select_latest(include_str!("given_id.sql"), &args, |row| Ok((row.get(1)?, row.get(2)?)))
         })?;
-        let (is_drawn, bound) = found.first().copied().unwrap_or_default();
-        self.has_drawn = is_drawn == Some(true);
+        let (drawn, bound): (Option<i64>, Option<i64>) = found.first().copied().unwrap_or_default();
+        let is_last = drawn == Some(id);
+        self.has_drawn |= is_last;
         self.free_above = bound.map(|bound| (transaction, bound));
-        Ok(self.has_drawn && id != self.last || bound.is_some_and(|bound| id > bound))
+        let newest = drawn.map_or(self.last, |drawn| drawn.max(self.last));
+        let is_around = (self.before.max(newest.saturating_sub(FEW)) + 1..newest).contains(&id);
+        Ok(match () {
+            () if bound.is_some_and(|bound| id > bound) => Some(Origin::Restored),
+            () if is_last && !is_used && is_sure => Some(Origin::Drawn),
+            () if (is_last || is_around) && !is_used => Some(Origin::Doubtful),
+            () => None,
+        })
     }
 }
 
 /// Whether the id was drawn for a row that is written now; it is so once.
 fn take_drawn(id: i64) -> bool {
-    DRAWN.with_borrow_mut(|(_, drawn)| {
-        let place = drawn.binary_search(&id);
-        place.map(|place| drawn.drain(..=place)).is_ok()
+    DRAWN.with_borrow_mut(|drawn| {
+        let place = drawn.binary_search_by_key(&id, |(id, _)| *id);
+        place.is_ok_and(|place| drawn.remove(place).is_some())
     })
 }
 
@@ -156,7 +193,8 @@ fn take_drawn(id: i64) -> bool {
 #[pg_extern(schema = "llm_usage", volatile, parallel_unsafe, requires = ["schema"])]
 fn _draw_ids(ledger: pg_sys::Oid, sequence: pg_sys::Oid, how_many: i32) -> Vec<i64> {
     let ids = pg::draw_ids(ledger, sequence, how_many);
-    DRAWN.set((pg::transaction::subtransaction(), ids.clone()));
+    let drawn_in = pg::transaction::subtransaction();
+    DRAWN.with_borrow_mut(|drawn| drawn.extend(ids.iter().map(|id| (*id, drawn_in))));
     ids
 }
 

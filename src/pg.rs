@@ -307,6 +307,27 @@ pub fn draw_ids(ledger: pg_sys::Oid, sequence: pg_sys::Oid, count: i32) -> Vec<i
     })
 }
 
+/// Whether this transaction has drawn from a sequence, or asked for the last number: either locks it to the end.
+pub fn is_drawn_from(sequence: pg_sys::Oid) -> bool {
+    let tag = pg_sys::LOCKTAG {
+        // SAFETY: a plain variable of this process.
+        locktag_field1: unsafe { pg_sys::MyDatabaseId }.to_u32(),
+        locktag_field2: sequence.to_u32(),
+        locktag_field3: 0,
+        locktag_field4: 0,
+        locktag_type: pg_sys::LockTagType::LOCKTAG_RELATION as u8,
+        locktag_lockmethodid: pg_sys::DEFAULT_LOCKMETHOD as u8,
+    };
+    // SAFETY: looks into the locks of this process.
+    unsafe {
+        #[cfg(any(feature = "pg15", feature = "pg16"))]
+        let is_locked = pg_sys::LockHeldByMe(&tag, pg_sys::RowExclusiveLock as i32);
+        #[cfg(not(any(feature = "pg15", feature = "pg16")))]
+        let is_locked = pg_sys::LockHeldByMe(&tag, pg_sys::RowExclusiveLock as i32, false);
+        is_locked
+    }
+}
+
 /// The number that this session has drawn last from a sequence, of which it has drawn one.
 pub fn last_drawn(sequence: pg_sys::Oid) -> Option<i64> {
     // SAFETY: the argument is what the function takes.

@@ -12,7 +12,7 @@ pub enum End {
 }
 
 /// The number of the subtransaction that is all of a transaction, as the server has it.
-const WHOLE: pg_sys::SubTransactionId = 1;
+pub const WHOLE: pg_sys::SubTransactionId = 1;
 
 /// Called at each end. It may not fail, nor ask the server for anything.
 static mut LISTENER: Option<fn(End)> = None;
@@ -31,6 +31,12 @@ pub fn listen(listener: fn(End)) {
 pub fn subtransaction() -> pg_sys::SubTransactionId {
     // SAFETY: a plain variable of this process.
     unsafe { pg_sys::GetCurrentSubTransactionId() }
+}
+
+/// Whether something of the running transaction may have been undone by now.
+pub fn may_have_undone() -> bool {
+    // SAFETY: plain variables of this process; while the server starts, there is no transaction.
+    unsafe { pg_sys::IsTransactionBlock() || pg_sys::GetCurrentTransactionNestLevel() > 1 }
 }
 
 fn tell(end: End) {

@@ -22,7 +22,7 @@ pub(super) fn read(format: &Format, events: &[Value], is_stream: bool) -> Result
             let turns = events.split_inclusive(is_end);
             each(format, events, turns.filter_map(|turn| last_of(format, turn)))
         }
-        Takes::Last | Takes::Messages => {
+        Takes::Last | Takes::Greatest | Takes::Messages => {
             last(format, events, is_stream).map(|usage| usage.into_iter().collect())
         }
     }
@@ -43,6 +43,13 @@ fn last(format: &Format, events: &[Value], is_stream: bool) -> Result<Option<Usa
         return Ok(None);
     };
     let mut read = one(format, usage)?;
+    if format.takes == Takes::Greatest {
+        for usage in events.iter().filter_map(|event| format.usage_of(event)) {
+            let other = one(format, usage)?;
+            read.prompt_tokens = read.prompt_tokens.max(other.prompt_tokens);
+            read.completion_tokens = read.completion_tokens.max(other.completion_tokens);
+        }
+    }
     read.is_partial |= is_stream && is_cut_off(format, events, event);
     read.model = format.last_text(events, format.model).map(str::to_owned);
     read.response_id = format.last_text(events, format.id).map(str::to_owned);

@@ -25,6 +25,8 @@ pub(super) enum Place {
 pub(super) enum Takes {
     /// The last usage stands: a stream that repeats it repeats a running sum.
     Last,
+    /// The greatest of each count stands: a stream says the input once, and repeats a running sum of the output.
+    Greatest,
     /// Each usage is a request of its own.
     Each,
     /// The last usage of each turn is a request of its own.

@@ -229,6 +229,7 @@ pub(super) const TGI: Format = Format {
 };
 
 pub(super) const WATSONX_TEXT: Format = Format {
+    takes: Takes::Greatest,
     usage: &["results/0"],
     input: &["input_token_count"],
     output: &["generated_token_count"],

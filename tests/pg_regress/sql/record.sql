@@ -90,3 +90,74 @@ SELECT request_count FROM json_to_record(llm_usage.app_token_usage(98) -> 'data'
 SELECT llm_usage.fold() > 0 AS folded;
 SELECT request_count FROM json_to_record(llm_usage.app_token_usage(98) -> 'data' -> 'total') AS t (request_count bigint);
 SELECT count(*) FROM llm_usage.verify();
+
+-- Nor is one that a statement drew and wrote nothing with; and each is good once.
+COPY llm_usage.usage_events (model, app_id, prompt_tokens, cost) FROM stdin WHERE app_id <> 97;
+m	96	10	1
+m	97	50	1
+\.
+SELECT llm_usage.fold() > 0 AS folded;
+SELECT last_value AS drawn FROM llm_usage.usage_events_id_seq \gset
+INSERT INTO llm_usage.usage_events (id, app_id, model, prompt_tokens, cost) OVERRIDING SYSTEM VALUE VALUES (:drawn, 97, 'm', 50, 1) RETURNING id > :drawn AS renewed;
+BEGIN;
+SELECT status FROM llm_usage.record_usage('m', app_id => 98, request_id => 'k', cost => 1);
+SELECT last_value AS drawn FROM llm_usage.usage_events_id_seq \gset
+INSERT INTO llm_usage.usage_events (app_id, model, cost) VALUES (97, 'm', 1) RETURNING id - :drawn AS next;
+INSERT INTO llm_usage.usage_events (id, app_id, model, cost) OVERRIDING SYSTEM VALUE VALUES (:drawn, 97, 'm', 1) RETURNING id - :drawn AS same;
+SAVEPOINT s;
+INSERT INTO llm_usage.usage_events (id, app_id, model, cost) OVERRIDING SYSTEM VALUE VALUES (:drawn + 1, 97, 'm', 1);
+ROLLBACK TO s;
+COMMIT;
+
+-- Triggers that record beside a row.
+CREATE TABLE public.which (way text);
+CREATE FUNCTION beside() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF NEW.app_id = 95 THEN
+    CASE (SELECT w.way FROM public.which w)
+      WHEN 'nothing' THEN PERFORM llm_usage.record_usage_batch('[]');
+      WHEN 'function' THEN PERFORM llm_usage.record_usage('fee', app_id => 94, cost => 1);
+      WHEN 'undone' THEN
+        BEGIN
+          PERFORM llm_usage.record_usage('fee', app_id => 94, cost => 1);
+          RAISE EXCEPTION 'undone';
+        EXCEPTION WHEN raise_exception THEN NULL;
+        END;
+      WHEN 'refused' THEN
+        BEGIN
+          INSERT INTO llm_usage.usage_events (app_id, model, prompt_tokens) VALUES (94, 'fee', 1 / (NEW.app_id - 95));
+        EXCEPTION WHEN division_by_zero THEN NULL;
+        END;
+      ELSE INSERT INTO llm_usage.usage_events (app_id, model, cost) VALUES (94, 'fee', 1);
+    END CASE;
+  END IF;
+  RETURN NEW;
+END $$;
+CREATE PROCEDURE record_beside(way text, place text) LANGUAGE plpgsql AS $$
+BEGIN
+  TRUNCATE public.which;
+  INSERT INTO public.which VALUES (way);
+  EXECUTE format('CREATE TRIGGER %I BEFORE INSERT ON llm_usage.usage_events FOR EACH ROW EXECUTE FUNCTION beside()', place);
+  INSERT INTO llm_usage.usage_events (app_id, model, cost) VALUES (95, 'm', 1);
+  INSERT INTO llm_usage.usage_events (app_id, model, cost) VALUES (95, 'm', 1), (95, 'm', 1);
+  PERFORM llm_usage.record_usage('m', app_id => 95, cost => 1, request_id => way || place);
+  PERFORM llm_usage.record_usage_batch(format('[{"model": "m", "app_id": 95, "cost": 1, "request_id": "1%s"}, {"model": "m", "app_id": 95, "cost": 1, "request_id": "2%1$s"}]', way || place)::jsonb);
+  EXECUTE format('DROP TRIGGER %I ON llm_usage.usage_events', place);
+END $$;
+DO $$
+DECLARE
+  way text;
+BEGIN
+  FOREACH way IN ARRAY '{nothing,function,undone,refused,insert}'::text[] LOOP
+    CALL record_beside(way, 'a_beside');
+    CALL record_beside(way, 'z_beside');
+  END LOOP;
+END $$;
+SELECT app_id, count(*), count(DISTINCT id) AS ids FROM llm_usage.usage_events WHERE app_id IN (94, 95) GROUP BY app_id ORDER BY app_id;
+SELECT count(*) AS keys, count(e.id) AS events
+  FROM llm_usage._request_keys k
+  LEFT JOIN llm_usage.usage_events e ON e.id = k.event_id AND e.request_id = k.request_id
+ WHERE k.app_id = 95;
+SELECT llm_usage.fold() > 0 AS folded;
+SELECT count(*) FROM llm_usage.verify();
+SELECT count(*) - count(DISTINCT id) AS twice FROM llm_usage.usage_events;
