@@ -152,7 +152,8 @@ enum Origin {
 impl Known {
     fn origin(&mut self, id: i64) -> Result<Option<Origin>, ErrorReport> {
         // Asked first: to ask for the last number locks the sequence, too.
-        let is_sure = pg::is_drawn_from(self.sequence) && self.left_over == LEFT_OVER.get();
+        let has_drawn_now = pg::is_drawn_from(self.sequence);
+        let is_sure = has_drawn_now && self.left_over == LEFT_OVER.get();
         let is_used = id == self.last;
         if is_sure && self.has_drawn && !is_used && pg::last_drawn(self.sequence) == Some(id) {
             return Ok(Some(Origin::Drawn));
@@ -170,7 +171,8 @@ impl Known {
         self.has_drawn |= is_last;
         self.free_above = bound.map(|bound| (transaction, bound));
         let newest = drawn.map_or(self.last, |drawn| drawn.max(self.last));
-        let is_around = (self.before.max(newest.saturating_sub(FEW)) + 1..newest).contains(&id);
+        let oldest = self.before.max(newest.saturating_sub(FEW)).max(0);
+        let is_around = has_drawn_now && (oldest + 1..newest).contains(&id);
         Ok(match () {
             () if bound.is_some_and(|bound| id > bound) => Some(Origin::Restored),
             () if is_last && !is_used && is_sure => Some(Origin::Drawn),
