@@ -39,22 +39,21 @@ BEGIN
   IF ledger IS NOT NULL THEN
     arguments := llm_usage._checked_row(ledger, arguments::text)::jsonb - 'billed';
   END IF;
-  SELECT a.name, a.expected INTO wrong
-    FROM (SELECT a.name, arguments -> a.name AS value, arguments ->> a.name AS shown,
-                 CASE WHEN a.type IN ('text'::regtype, 'interval'::regtype) THEN 'a string'
-                      WHEN a.type = 'timestamptz'::regtype THEN 'an ISO 8601 instant, such as 2025-06-01T23:59:59.999999Z'
-                      WHEN a.type = 'boolean'::regtype THEN 'true or false'
-                      WHEN a.type IN ('integer'::regtype, 'bigint'::regtype) THEN 'a whole number'
-                      WHEN a.type = 'numeric'::regtype THEN 'a number' END AS expected
-            FROM pg_proc p, unnest(p.proargnames[1:p.pronargs], p.proargtypes::oid[]) a (name, type)
-           WHERE p.pronamespace = 'llm_usage'::regnamespace AND p.proname = function) a
-   WHERE a.shown IS NOT NULL
-     AND NOT CASE WHEN a.expected = 'a string' THEN json_typeof(a.value) = 'string'
-                  WHEN a.expected = 'true or false' THEN json_typeof(a.value) = 'boolean'
-                  WHEN a.expected = 'a whole number' THEN a.shown ~ '^-?[0-9]{1,18}$'
-                  WHEN a.expected = 'a number' THEN a.shown ~ '^-?[0-9]{1,30}([.][0-9]{1,60})?$'
-                  WHEN starts_with(a.expected, 'an ISO') THEN a.shown ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ]|$)' AND a.shown !~ '[.,][0-9]{7}'
-                  ELSE true END
+  SELECT a.name, e.expected INTO wrong
+    FROM pg_proc p, unnest(p.proargnames[1:p.pronargs], p.proargtypes::oid[]) a (name, type)
+    JOIN (VALUES ('text'::regtype, 'a string', 'string', ''),
+                 ('interval'::regtype, 'a string', 'string', ''),
+                 ('timestamptz'::regtype, 'an ISO 8601 instant, such as 2025-06-01T23:59:59.999999Z', 'string',
+                  '^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9:]+([.][0-9]{1,6})?([Zz]|[+-][0-9:]+)?)?$'),
+                 ('boolean'::regtype, 'true or false', 'boolean', ''),
+                 -- An id beyond 2^53 comes as a string, since JavaScript has no such numbers.
+                 ('integer'::regtype, 'a whole number', NULL, '^-?[0-9]{1,19}$'),
+                 ('bigint'::regtype, 'a whole number', NULL, '^-?[0-9]{1,19}$'),
+                 ('numeric'::regtype, 'a number', NULL, '^-?[0-9]{1,30}([.][0-9]{1,60})?([Ee][+-]?[0-9]{1,2})?$'))
+         e (type, expected, json_type, pattern) ON e.type = a.type
+   WHERE p.pronamespace = 'llm_usage'::regnamespace AND p.proname = function
+     AND arguments ->> a.name IS NOT NULL
+     AND NOT (json_typeof(arguments -> a.name) = coalesce(e.json_type, json_typeof(arguments -> a.name)) AND arguments ->> a.name ~ e.pattern)
    ORDER BY a.name
    LIMIT 1;
   IF FOUND THEN

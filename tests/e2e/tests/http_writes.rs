@@ -63,12 +63,17 @@ fn a_gateway_asks_before_the_call() {
         answer.json()
     };
     assert_eq!(decision("/v1/budgets/check", &call)["verdict"], "allowed");
+    // As JSON writes small numbers.
+    let small = json!({"app_id": 73, "model": "gpt-4.1", "cost": 1e-7});
+    assert!(small.to_string().contains("1e-7"));
+    assert_eq!(decision("/v1/budgets/check", &small)["verdict"], "allowed");
     let held = decision("/v1/budgets/reserve", &call);
     assert_eq!(
         (&held["verdict"], decision("/v1/budgets/check", &call)["verdict"].as_str()),
         (&json!("allowed"), Some("denied"))
     );
-    let usage = json!({"hold_id": held["hold_id"], "usage": {"prompt_tokens": 10, "cost": 0.1}});
+    // A client that has no numbers of 64 bits sends its digits.
+    let usage = json!({"hold_id": held["hold_id"].to_string(), "usage": {"prompt_tokens": 10, "cost": 0.1}});
     assert_eq!(decision("/v1/budgets/settle", &usage)["status"], "recorded");
     let second = decision("/v1/budgets/reserve", &call);
     assert_eq!((&second["verdict"], &second["spent"]), (&json!("allowed"), &json!(0.1)));
