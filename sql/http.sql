@@ -69,7 +69,7 @@ DECLARE
   denied text := llm_usage._denied(report);
 BEGIN
   IF denied IS NOT NULL THEN
-    RETURN json_build_object('refusal', llm_usage._http_failure(report, denied, ''));
+    RETURN json_build_object('refusal', llm_usage._http_failure(report, denied));
   END IF;
   RETURN llm_usage._http_arguments(report, llm_usage._request_header('x-original-uri'), given::text);
 END $$;
@@ -100,7 +100,7 @@ BEGIN
   IF app IS NOT NULL THEN
     RETURN call::jsonb || jsonb_build_object('app_id', app);
   END IF;
-  RETURN json_build_object('refusal', llm_usage._http_failure(report, 'not_found', ''));
+  RETURN json_build_object('refusal', llm_usage._http_failure(report, 'not_found'));
 END $$;
 
 CREATE FUNCTION llm_usage_http.token_usage_for_app(start_date text DEFAULT NULL, end_date text DEFAULT NULL, app_id text DEFAULT NULL)

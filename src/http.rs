@@ -33,18 +33,22 @@ fn _http_arguments(endpoint: &str, uri: Option<&str>, given: &str) -> Result<pg:
     }
 }
 
-/// `{"status", "body"}` where a report cannot be given: `unauthorized`, `forbidden`, `not_found`, `dropped`, with what was, or, for
+/// `{"status", "body"}` where a report cannot be given: `unauthorized`, `forbidden`, `not_found`, `dropped`, and what was, or, for
 /// anything else, internal.
 #[pg_extern(schema = "llm_usage", immutable, parallel_safe, requires = ["schema"])]
-fn _http_failure(endpoint: &str, failure: &str, dropped: &str) -> Result<pg::Json, ErrorReport> {
+fn _http_failure(
+    endpoint: &str,
+    failure: &str,
+    dropped: default!(&str, "''"),
+) -> Result<pg::Json, ErrorReport> {
     let failure = match failure {
         "unauthorized" => Failure::Unauthorized,
         "forbidden" => Failure::Forbidden,
         "not_found" => Failure::NotFound,
-        "dropped" => Failure::Dropped,
+        "dropped" => Failure::Dropped(dropped),
         _ => Failure::Internal,
     };
-    pg::json(&named(endpoint)?.failure(failure, dropped))
+    pg::json(&named(endpoint)?.failure(failure))
 }
 
 fn named(name: &str) -> Result<&'static Endpoint, ErrorReport> {

@@ -90,10 +90,9 @@ impl Endpoint {
         (self.check)(arguments, now)
     }
 
-    /// The answer where there is none; `dropped` says which events were dropped.
-    pub fn failure(&self, failure: Failure, dropped: &str) -> Refusal {
-        let said = if failure == Failure::Dropped { dropped } else { self.failed };
-        self.vendor.failure(failure, said)
+    /// The answer where there is none.
+    pub fn failure(&self, failure: Failure) -> Refusal {
+        self.vendor.failure(failure, self.failed)
     }
 }
 

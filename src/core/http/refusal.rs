@@ -20,7 +20,7 @@ pub enum Vendor {
 
 /// Why a call that was understood was not answered.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Failure {
+pub enum Failure<'a> {
     /// No API key, or one that is unknown, expired or revoked.
     Unauthorized,
     /// A good key whose role may not do this.
@@ -29,8 +29,8 @@ pub enum Failure {
     Internal,
     /// There is no such app.
     NotFound,
-    /// What is asked needs events that were dropped.
-    Dropped,
+    /// What is asked needs events that were dropped, and which.
+    Dropped(&'a str),
 }
 
 /// The status and the body of an answer that is none.
@@ -63,20 +63,20 @@ pub struct ChippError {
 }
 
 impl Vendor {
-    /// The answer to a failure; `said` is what the vendor's server says of one of its own, or what was dropped.
-    pub fn failure(self, failure: Failure, said: &str) -> Refusal {
+    /// The answer to a failure; `internal` is what the vendor's server says of one of its own.
+    pub fn failure(self, failure: Failure, internal: &str) -> Refusal {
         let (status, title, code, message) = match failure {
             Failure::Unauthorized => (401, "Unauthorized", "unauthorized", "Missing or invalid API key"),
             Failure::Forbidden => (403, "Forbidden", "forbidden", "The API key's role may not do this"),
-            Failure::Internal => (500, "Internal Server Error", "internal_error", said),
+            Failure::Internal => (500, "Internal Server Error", "internal_error", internal),
             Failure::NotFound => (404, "Not Found", "not_found", "App not found"),
-            Failure::Dropped => (400, "Bad Request", "invalid_request", said),
+            Failure::Dropped(dropped) => (400, "Bad Request", "invalid_request", dropped),
         };
         match self {
             Self::Tyk => tyk(status, title, message),
             Self::Chipp => chipp(status, code, message),
-            Self::Arthur | Self::Scale if failure == Failure::Dropped => {
-                let error = ValidationError::new(&["query".into()], said, "value_error", Value::Null);
+            Self::Arthur | Self::Scale if matches!(failure, Failure::Dropped(_)) => {
+                let error = ValidationError::new(&["query".into()], message, "value_error", Value::Null);
                 Refusal { status: 422, body: Body::Unprocessable { detail: vec![error] } }
             }
             Self::Arthur | Self::Scale => Refusal { status, body: Body::FastApi { detail: title } },

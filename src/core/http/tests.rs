@@ -175,23 +175,23 @@ fn scale_takes_the_word_null_and_blames_the_argument() {
 #[test]
 fn a_failure_has_the_vendors_own_body() {
     let answer = |name, failure| {
-        let refusal = Endpoint::named(name).expect("an endpoint").failure(failure, "it was dropped");
+        let refusal = Endpoint::named(name).expect("an endpoint").failure(failure);
         (refusal.status, body(&refusal))
     };
     let internal = json!({"errors": [{"title": "Internal Server Error", "detail": "Failed to get token usage for app"}]});
     assert_eq!(answer("token_usage_for_app", Failure::Internal), (500, internal));
     let unauthorized = json!({"error": {"code": "unauthorized", "message": "Missing or invalid API key"}});
     assert_eq!(answer("app_usage", Failure::Unauthorized), (401, unauthorized));
-    let refusal = Endpoint::named("app_usage").expect("an endpoint").failure(Failure::NotFound, "");
+    let refusal = Endpoint::named("app_usage").expect("an endpoint").failure(Failure::NotFound);
     let sent = serde_json::to_string(&refusal).expect("JSON");
     assert_eq!(sent, r#"{"status":404,"body":{"error":{"code":"not_found","message":"App not found"}}}"#);
     for name in ["token_usage_grouped", "model_usage_statistics"] {
         assert_eq!(answer(name, Failure::Forbidden), (403, json!({"detail": "Forbidden"})));
-        let (status, sent) = answer(name, Failure::Dropped);
+        let (status, sent) = answer(name, Failure::Dropped("it was dropped"));
         assert_eq!((status, &sent["detail"][0]["msg"]), (422, &json!("it was dropped")));
     }
     let dropped = json!({"error": {"code": "invalid_request", "message": "it was dropped"}});
-    assert_eq!(answer("app_usage", Failure::Dropped), (400, dropped));
+    assert_eq!(answer("app_usage", Failure::Dropped("it was dropped")), (400, dropped));
 }
 
 proptest! {
