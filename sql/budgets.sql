@@ -90,17 +90,16 @@ DECLARE
   starts timestamptz := (SELECT p.period_start
                            FROM llm_usage._budget_period(NEW.period, NEW.start_date, NEW.rolling_window, NEW.time_zone, now()) p);
 BEGIN
-  IF starts <> llm_usage._hour(starts)
-     AND EXISTS (SELECT FROM llm_usage._dropped_months d WHERE d.month = llm_usage._month(starts) AT TIME ZONE 'UTC') THEN
+  IF starts <> llm_usage._hour(starts) AND llm_usage._is_dropped(starts) THEN
     RAISE EXCEPTION 'the events of % were dropped, in which the budget''s period begins', to_char(starts AT TIME ZONE 'UTC', 'YYYY-MM')
       USING ERRCODE = 'object_not_in_prerequisite_state',
             DETAIL = format('It begins at %s, not at a full hour (UTC), so that its first events are needed one by one.',
                             to_char(starts AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')),
             HINT = 'Choose a start_date in a month that is kept, or a time zone of whole hours, such as UTC.';
   END IF;
-  RETURN NEW;
+  RETURN NULL;
 END $$;
-CREATE TRIGGER refuse_lost_period BEFORE INSERT OR UPDATE ON llm_usage.budgets
+CREATE TRIGGER refuse_lost_period AFTER INSERT OR UPDATE ON llm_usage.budgets
   FOR EACH ROW EXECUTE FUNCTION llm_usage._refuse_lost_period();
 
 -- Spending as a percentage of a budget, at least six right decimals of it, not capped.

@@ -35,6 +35,10 @@ CREATE TABLE llm_usage._rollup_tables (name text PRIMARY KEY);
 CREATE TABLE llm_usage._dropped_months (month date PRIMARY KEY);
 SELECT pg_catalog.pg_extension_config_dump('llm_usage._dropped_months', '');
 
+CREATE FUNCTION llm_usage._is_dropped(at timestamptz) RETURNS boolean
+  LANGUAGE sql STABLE PARALLEL SAFE
+  RETURN EXISTS (SELECT FROM llm_usage._dropped_months d WHERE d.month = date_trunc('month', at AT TIME ZONE 'UTC')::date);
+
 -- Whether a part of an hour can be answered: true, or an error.
 CREATE FUNCTION llm_usage._has_events(at timestamptz) RETURNS boolean
   LANGUAGE plpgsql STABLE PARALLEL SAFE
@@ -43,7 +47,7 @@ AS $$
 DECLARE
   of_month text := to_char(at AT TIME ZONE 'UTC', 'YYYY-MM');
 BEGIN
-  IF EXISTS (SELECT FROM llm_usage._dropped_months d WHERE d.month = date_trunc('month', at AT TIME ZONE 'UTC')::date) THEN
+  IF llm_usage._is_dropped(at) THEN
     RAISE EXCEPTION 'only whole hours of % can be asked for', of_month
       USING ERRCODE = 'object_not_in_prerequisite_state',
             DETAIL = format('The events of the month were dropped. A bound is %s.',

@@ -173,11 +173,16 @@ impl Known {
         let newest = drawn.map_or(self.last, |drawn| drawn.max(self.last));
         let oldest = self.before.max(newest.saturating_sub(FEW)).max(0);
         let is_around = has_drawn_now && (oldest + 1..newest).contains(&id);
-        Ok(match () {
-            () if bound.is_some_and(|bound| id > bound) => Some(Origin::Restored),
-            () if is_last && !is_used && is_sure => Some(Origin::Drawn),
-            () if (is_last || is_around) && !is_used => Some(Origin::Doubtful),
-            () => None,
+        Ok(if bound.is_some_and(|bound| id > bound) {
+            Some(Origin::Restored)
+        } else if is_used {
+            None
+        } else if is_last && is_sure {
+            Some(Origin::Drawn)
+        } else if is_last || is_around {
+            Some(Origin::Doubtful)
+        } else {
+            None
         })
     }
 }

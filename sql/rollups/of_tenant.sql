@@ -31,7 +31,8 @@ CREATE FUNCTION llm_usage._has_hours(from_time timestamptz, to_time timestamptz,
 AS $$
 DECLARE
   dropped date := (SELECT max(d.month) FROM llm_usage._dropped_months d
-                    WHERE (lost IS NULL OR d.month = ANY (lost)) AND llm_usage._first_instant(d.month) < llm_usage._last_hour(from_time, to_time)
+                    WHERE (lost IS NULL OR d.month = ANY (lost))
+                      AND llm_usage._first_instant(d.month) < llm_usage._last_hour(from_time, to_time)
                       AND llm_usage._first_instant((d.month + interval '1 month')::date) > llm_usage._first_hour(from_time, to_time));
 BEGIN
   IF dropped IS NOT NULL THEN

@@ -1,5 +1,7 @@
 //! How transactions end.
 
+use std::sync::OnceLock;
+
 use pgrx::prelude::*;
 
 /// How a transaction, or a part of it, ended.
@@ -15,13 +17,15 @@ pub enum End {
 pub const WHOLE: pg_sys::SubTransactionId = 1;
 
 /// Called at each end. It may not fail, nor ask the server for anything.
-static mut LISTENER: Option<fn(End)> = None;
+static LISTENER: OnceLock<fn(End)> = OnceLock::new();
 
 /// Has each end told, as long as the process lives.
 pub fn listen(listener: fn(End)) {
-    // SAFETY: called once, while the library is loaded, by a process of one thread.
+    if LISTENER.set(listener).is_err() {
+        return;
+    }
+    // SAFETY: registered once for the life of the process.
     unsafe {
-        LISTENER = Some(listener);
         pg_sys::RegisterXactCallback(Some(transaction_ended), std::ptr::null_mut());
         pg_sys::RegisterSubXactCallback(Some(subtransaction_ended), std::ptr::null_mut());
     }
@@ -40,8 +44,7 @@ pub fn may_have_undone() -> bool {
 }
 
 fn tell(end: End) {
-    // SAFETY: set before this is registered.
-    if let Some(listener) = unsafe { LISTENER } {
+    if let Some(listener) = LISTENER.get() {
         listener(end);
     }
 }
