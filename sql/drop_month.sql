@@ -19,13 +19,16 @@ BEGIN
             DETAIL = 'The present month (UTC) and those ahead are written to, and none is before the year 0001.',
             HINT = 'Give any day of a past month, such as 2025-01-01.';
   END IF;
-  IF NOT llm_usage._lock_rollups(interval '6 s') THEN
+  BEGIN
+    PERFORM llm_usage._lock_rollups(true);
+  EXCEPTION WHEN lock_not_available THEN
     RAISE EXCEPTION 'another session folds, rebuilds or drops: the month could not be dropped'
       USING ERRCODE = 'lock_not_available',
             DETAIL = 'Its transaction did not end within seconds.',
             HINT = 'Run drop_month() again; nothing was dropped. Where that transaction is idle, status() names it.';
-  END IF;
+  END;
   -- What budgets and reports ask of attributes is still to be had.
+  PERFORM llm_usage._report_attrs_of_budgets();
   PERFORM llm_usage._sync_attrs();
   budget := (SELECT min(b.id) FROM llm_usage.budgets b,
              LATERAL llm_usage._budget_period(b.period, b.start_date, b.rolling_window, b.time_zone, now()) p

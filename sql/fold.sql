@@ -170,12 +170,13 @@ BEGIN
             DETAIL = 'It bounds how many ids of a ledger are folded by one call.',
             HINT = 'Leave it out to fold all there is.';
   END IF;
-  IF NOT llm_usage._lock_rollups(interval '0') THEN
+  IF NOT llm_usage._lock_rollups(false) THEN
     RETURN NULL;
   END IF;
   -- A dump sets sequences last: what is still being restored is left alone.
   IF (SELECT s.is_called FROM llm_usage.usage_events_id_seq s) THEN
-    PERFORM llm_usage._try_sync_attrs();
+    PERFORM llm_usage._try_report_attrs_of_budgets();
+    PERFORM llm_usage._sync_attrs();
   END IF;
   after_id := llm_usage._folded_up_to('usage_events');
   FOREACH ledger IN ARRAY ARRAY['usage_events', 'sessions', 'messages'] LOOP
@@ -192,26 +193,17 @@ CREATE FUNCTION llm_usage._rollups_lock() RETURNS bigint
   LANGUAGE sql IMMUTABLE PARALLEL SAFE
   RETURN x'4c4c4d55'::bigint;
 
--- One session at a time changes the rollups, until its transaction ends. False where another still does when the patience ends;
--- NULL waits for it.
-CREATE FUNCTION llm_usage._lock_rollups(patience interval) RETURNS boolean
+-- One session at a time changes the rollups, until its transaction ends.
+CREATE FUNCTION llm_usage._lock_rollups(wait boolean) RETURNS boolean
   LANGUAGE plpgsql
   SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-  give_up_at timestamptz := clock_timestamp() + patience;
 BEGIN
-  IF patience IS NULL THEN
+  IF wait THEN
     PERFORM pg_advisory_xact_lock(llm_usage._rollups_lock());
     RETURN true;
   END IF;
-  WHILE NOT pg_try_advisory_xact_lock(llm_usage._rollups_lock()) LOOP
-    IF clock_timestamp() >= give_up_at THEN
-      RETURN false;
-    END IF;
-    PERFORM pg_sleep(0.02);
-  END LOOP;
-  RETURN true;
+  RETURN pg_try_advisory_xact_lock(llm_usage._rollups_lock());
 END $$;
 
 CREATE FUNCTION llm_usage.verify()

@@ -68,7 +68,7 @@ BEGIN
             DETAIL = 'It bounds how many months are rebuilt by one call.',
             HINT = 'Leave it out to rebuild all there are, or repeat rebuild(1) until it returns 0.';
   END IF;
-  PERFORM llm_usage._lock_rollups(NULL);
+  PERFORM llm_usage._lock_rollups(true);
   IF NOT EXISTS (SELECT FROM llm_usage._rebuild) THEN
     INSERT INTO llm_usage._rebuild (month) SELECT m FROM llm_usage._months() m;
   END IF;

@@ -100,6 +100,28 @@ BEGIN
   END IF;
 END $$;
 
+CREATE FUNCTION llm_usage._report_attrs_of_budgets() RETURNS void
+  LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  INSERT INTO llm_usage.reported_attrs (key)
+  SELECT DISTINCT b.entity_key FROM llm_usage.budgets b
+   WHERE b.entity_type = 'Attribute' AND NOT EXISTS (SELECT FROM llm_usage.reported_attrs r WHERE r.key = b.entity_key)
+  ON CONFLICT DO NOTHING;
+END $$;
+-- Left to the next fold where another transaction is about to add a key.
+CREATE FUNCTION llm_usage._try_report_attrs_of_budgets() RETURNS void
+  LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp
+  SET lock_timeout = '1ms'
+AS $$
+BEGIN
+  PERFORM llm_usage._report_attrs_of_budgets();
+EXCEPTION WHEN lock_not_available THEN
+  RETURN;
+END $$;
+
 -- Keeps the rollup to the keys that are reported: catches up with new ones, forgets those that are no more. Whoever calls it
 -- holds the rollups' lock.
 CREATE FUNCTION llm_usage._sync_attrs() RETURNS void
@@ -110,10 +132,6 @@ DECLARE
   new_keys  text[];
   gone_keys text[];
 BEGIN
-  INSERT INTO llm_usage.reported_attrs (key)
-  SELECT DISTINCT b.entity_key FROM llm_usage.budgets b
-   WHERE b.entity_type = 'Attribute' AND NOT EXISTS (SELECT FROM llm_usage.reported_attrs r WHERE r.key = b.entity_key)
-  ON CONFLICT DO NOTHING;
   new_keys := ARRAY(SELECT r.key FROM llm_usage.reported_attrs r EXCEPT SELECT k.key FROM llm_usage._rolled_up_attrs k);
   gone_keys := ARRAY(SELECT k.key FROM llm_usage._rolled_up_attrs k EXCEPT SELECT r.key FROM llm_usage.reported_attrs r);
   IF new_keys <> '{}' THEN
@@ -126,18 +144,6 @@ BEGIN
     DELETE FROM llm_usage._by_attr_day d WHERE d.key = ANY (gone_keys);
     DELETE FROM llm_usage._rolled_up_attrs k WHERE k.key = ANY (gone_keys);
   END IF;
-END $$;
-
--- Left to the next fold where another transaction is about to add a key.
-CREATE FUNCTION llm_usage._try_sync_attrs() RETURNS void
-  LANGUAGE plpgsql
-  SET search_path = pg_catalog, pg_temp
-  SET lock_timeout = '1ms'
-AS $$
-BEGIN
-  PERFORM llm_usage._sync_attrs();
-EXCEPTION WHEN lock_not_available THEN
-  RETURN;
 END $$;
 
 CREATE FUNCTION llm_usage._by_attr_hour_expected() RETURNS SETOF llm_usage._by_attr_hour
