@@ -7,6 +7,7 @@ use std::rc::Rc;
 use bigdecimal::BigDecimal;
 use llm_usage_core::budget::{self, Answer, Budget, Call, Standing, Unit, Unpriced};
 use llm_usage_core::event::MOST_BYTES;
+use llm_usage_core::tail::{Entity, Kind};
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
@@ -23,49 +24,6 @@ const MOST_REMEMBERED: usize = 10_000;
 
 /// The first number of the advisory locks of budgets, the letters LLMB; the second is the budget's.
 const LOCKS: i32 = 0x4c4c_4d42;
-
-/// What budgets stand on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Kind {
-    App,
-    Llm,
-    User,
-    Model,
-    Vendor,
-    Attribute,
-    All,
-}
-
-impl Kind {
-    const ALL: [Self; 7] =
-        [Self::App, Self::Llm, Self::User, Self::Model, Self::Vendor, Self::Attribute, Self::All];
-
-    fn of(word: &str) -> Result<Self, ErrorReport> {
-        let found = Self::ALL.into_iter().find(|kind| kind.word() == word);
-        found.ok_or_else(|| failed(format!("an entity of type {word}")))
-    }
-
-    /// `budgets.entity_type`.
-    fn word(self) -> &'static str {
-        match self {
-            Self::App => "App",
-            Self::Llm => "LLM",
-            Self::User => "User",
-            Self::Model => "Model",
-            Self::Vendor => "Vendor",
-            Self::Attribute => "Attribute",
-            Self::All => "All",
-        }
-    }
-}
-
-/// What a budget is of; an attribute's key has no place here.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Entity {
-    kind: Kind,
-    id: Option<i64>,
-    value: Option<String>,
-}
 
 /// A budget in its present period, and where to look for what is spent.
 struct Asked {
@@ -283,12 +241,16 @@ fn asked(row: &Row) -> Result<Asked, ErrorReport> {
             is_hard: row.get(14)?.unwrap_or(true),
             resets_at: row.get(18)?,
         },
-        entity: Entity { kind: Kind::of(&row.text(2)?)?, id: row.get(3)?, value: row.get(4)? },
+        entity: Entity { kind: kind(&row.text(2)?)?, id: row.get(3)?, value: row.get(4)? },
         converts,
         counted: (row.instant(15)?, row.instant(17)?),
         resets_at: row.get(16)?,
         holds: (row.instant(19)?, row.instant(20)?),
     })
+}
+
+fn kind(word: &str) -> Result<Kind, ErrorReport> {
+    Kind::named(word).ok_or_else(|| failed(format!("an entity of type {word}")))
 }
 
 /// What a session remembers as long as no table changes: its definition, or as its trigger announces.

@@ -5,10 +5,11 @@ use std::cell::RefCell;
 use bigdecimal::BigDecimal;
 use llm_usage_core::budget::{Standing, Unit, Unpriced};
 use llm_usage_core::calendar::{month, next_month};
+use llm_usage_core::tail::{Entity, Kind, Sums};
 use pgrx::pg_sys::panic::ErrorReport;
 
-use super::tail::{self, Folded, Sums};
-use super::{Asked, Entity, Kind, Remembered};
+use super::tail::{self, Folded};
+use super::{Asked, Remembered};
 use crate::error::failed;
 use crate::pg::lookup::{self, Is};
 use crate::{error, pg, query};
@@ -32,27 +33,28 @@ impl Asked {
     pub fn standing(&self, folded: Option<Folded>, generation: u64) -> Result<Standing, ErrorReport> {
         if let Some(folded) = folded.filter(|_| self.is_simple())
             && let Some(held) = held(self.id)?
+            && let Some(spent) = self.spent(folded, generation)?
         {
-            return Ok(Standing { spent: self.spent(folded, generation)?, held });
+            return Ok(Standing { spent, held });
         }
         standing(self.id)
     }
 
-    fn spent(&self, folded: Folded, generation: u64) -> Result<BigDecimal, ErrorReport> {
+    fn spent(&self, folded: Folded, generation: u64) -> Result<Option<BigDecimal>, ErrorReport> {
         let currency = match &self.budget.unit {
             Unit::Money { currency, .. } => currency.as_str(),
             _ => "",
         };
-        let mut sums = self.folded(currency, folded, generation)?;
-        tail::add_up(&self.entity, self.counted, currency, &mut sums);
-        Ok(match &self.budget.unit {
+        let Some(mut sums) = tail::sums(&self.entity, self.counted, currency) else { return Ok(None) };
+        sums += &self.folded(currency, folded, generation)?;
+        Ok(Some(match &self.budget.unit {
             Unit::Tokens => sums.tokens.into(),
             Unit::Requests => sums.requests.into(),
             Unit::Money { unpriced: Unpriced::Fallback(price), .. } => {
                 sums.cost + price * sums.unpriced_requests
             }
             Unit::Money { .. } => sums.cost,
-        })
+        }))
     }
 
     fn folded(&self, currency: &str, folded: Folded, generation: u64) -> Result<Sums, ErrorReport> {

@@ -14,6 +14,7 @@ pub mod parts;
 pub mod period;
 pub mod points;
 pub mod pricing;
+pub mod tail;
 pub mod tokens;
 
 pub use error::Error;
