@@ -30,9 +30,21 @@ CREATE FUNCTION llm_usage._has_crossed(spent numeric, threshold numeric, amount 
   LANGUAGE sql IMMUTABLE PARALLEL SAFE
   RETURN spent > 0 AND spent * 100 >= threshold * amount;
 
+-- Whether a budget's alerts are as what is spent asks for.
+CREATE FUNCTION llm_usage._is_alerted(b llm_usage.budgets, start timestamptz, so_far numeric) RETURNS boolean
+  LANGUAGE sql STABLE
+  RETURN NOT EXISTS (SELECT FROM unnest(b.thresholds) t (threshold)
+                      WHERE llm_usage._has_crossed(so_far, t.threshold, b.amount)
+                        AND NOT EXISTS (SELECT FROM llm_usage.budget_alerts a
+                                         WHERE a.budget_id = b.id AND a.period_start = start AND a.threshold = t.threshold))
+     AND NOT EXISTS (SELECT FROM llm_usage.budget_alerts a
+                      WHERE a.budget_id = b.id AND a.period_start = start
+                        AND (a.fell_below_at IS NULL) <> llm_usage._has_crossed(so_far, a.threshold, b.amount));
+
 -- Raises what one budget has crossed and is not raised yet; returns how many those are. Whoever comes second waits for the
--- unique row of the first, and raises nothing.
-CREATE FUNCTION llm_usage._raise_alerts_of(b llm_usage.budgets) RETURNS bigint
+-- unique row of the first, and raises nothing. After a fold, what is not folded, all of which is read for a budget, is so only
+-- where what is folded asks for something: the rest is looked at when it is folded.
+CREATE FUNCTION llm_usage._raise_alerts_of(b llm_usage.budgets, after_fold boolean) RETURNS bigint
   LANGUAGE plpgsql
   SET search_path = pg_catalog, pg_temp
 AS $$
@@ -42,9 +54,15 @@ DECLARE
   start  timestamptz;
   raised bigint;
 BEGIN
-  SELECT * INTO s FROM llm_usage._budget_standing(b, at);
+  SELECT * INTO s FROM llm_usage._budget_standing(b, at, NOT after_fold);
   start := CASE WHEN b.period = 'rolling' THEN date_bin(make_interval(secs => extract(epoch FROM b.rolling_window)::float8), at, '1970-01-01Z')
                 ELSE s.period_start END;
+  IF llm_usage._is_alerted(b, start, s.spent) THEN
+    RETURN 0;
+  END IF;
+  IF after_fold THEN
+    SELECT * INTO s FROM llm_usage._budget_standing(b, at);
+  END IF;
   UPDATE llm_usage.budget_alerts a SET fell_below_at = CASE WHEN a.fell_below_at IS NULL THEN at END
    WHERE a.budget_id = b.id AND a.period_start = start
      AND (a.fell_below_at IS NULL) <> llm_usage._has_crossed(s.spent, a.threshold, b.amount);
@@ -65,17 +83,18 @@ END $$;
 
 -- Budgets that were left to the next fold, because others held their alerts. Without a key, which others could hold as well.
 CREATE TABLE llm_usage._late_alerts (budget_id bigint NOT NULL);
+ALTER TABLE llm_usage._late_alerts REPLICA IDENTITY FULL;
 SELECT pg_catalog.pg_extension_config_dump('llm_usage._late_alerts', '');
 
 -- A budget whose spending cannot be told keeps nobody from folding, and no other from being alerted. Nor does one whose alerts a
 -- consumer holds, for as long as he likes: the next fold looks at it again.
-CREATE FUNCTION llm_usage._try_raise_alerts_of(b llm_usage.budgets) RETURNS bigint
+CREATE FUNCTION llm_usage._try_raise_alerts_of(b llm_usage.budgets, after_fold boolean) RETURNS bigint
   LANGUAGE plpgsql
   SET search_path = pg_catalog, pg_temp
   SET lock_timeout = '1ms'
 AS $$
 BEGIN
-  RETURN llm_usage._raise_alerts_of(b);
+  RETURN llm_usage._raise_alerts_of(b, after_fold);
 EXCEPTION
   WHEN lock_not_available THEN
     INSERT INTO llm_usage._late_alerts VALUES (b.id);
@@ -130,10 +149,12 @@ BEGIN
   END IF;
   IF after_id IS NOT NULL THEN
     WITH event AS MATERIALIZED (
-      SELECT DISTINCT e.app_id, e.llm_id, e.user_id, e.model, e.vendor,
-             CASE WHEN EXISTS (SELECT FROM llm_usage.budgets x WHERE x.entity_type = 'Attribute') THEN e.attrs END AS attrs
-        FROM llm_usage.usage_events e
-       WHERE e.id > after_id AND e.id <= up_to_id
+      SELECT e.app_id, e.llm_id, e.user_id, e.model, e.vendor, e.attrs
+        FROM (SELECT n.app_id, n.llm_id, n.user_id, n.model, n.vendor,
+                     CASE WHEN EXISTS (SELECT FROM llm_usage.budgets x WHERE x.entity_type = 'Attribute') THEN n.attrs END AS attrs
+                FROM llm_usage.usage_events n
+               WHERE n.id > after_id AND n.id <= up_to_id) e
+       GROUP BY GROUPING SETS ((e.app_id), (e.llm_id), (e.user_id), (e.model), (e.vendor), (e.attrs))
     )
     SELECT array_agg(t.id) INTO ids
       FROM (SELECT x.id FROM llm_usage.budgets x
@@ -160,7 +181,7 @@ BEGIN
     DELETE FROM llm_usage._late_alerts l WHERE l.budget_id = ANY (late);
   END IF;
   FOR b IN SELECT * FROM llm_usage.budgets x WHERE after_id IS NULL OR x.id = ANY (ids) ORDER BY x.id LOOP
-    raised := raised + llm_usage._try_raise_alerts_of(b);
+    raised := raised + llm_usage._try_raise_alerts_of(b, after_id IS NOT NULL);
   END LOOP;
   RETURN raised;
 END $$;

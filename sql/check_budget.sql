@@ -136,9 +136,10 @@ BEGIN
   END IF;
 END $$;
 
--- The same with what is not folded.
+-- The same with what is not folded, if that is asked for: all of it is read.
 CREATE FUNCTION llm_usage._entity_spending(
-    for_type text, for_id bigint, for_key text, for_value text, from_time timestamptz, to_time timestamptz, by_day boolean)
+    for_type text, for_id bigint, for_key text, for_value text, from_time timestamptz, to_time timestamptz, by_day boolean,
+    with_tail boolean)
   RETURNS TABLE (bucket timestamptz, currency text, requests bigint, unpriced_requests bigint, total_tokens numeric, cost numeric)
   LANGUAGE sql STABLE PARALLEL SAFE
   BEGIN ATOMIC
@@ -148,7 +149,7 @@ CREATE FUNCTION llm_usage._entity_spending(
     SELECT e.occurred_at, e.currency, e.requests::bigint, e.unpriced_requests::bigint,
            (e.input_tokens + e.completion_tokens)::numeric, e.cost
       FROM llm_usage._tail_events e
-     WHERE e.occurred_at >= from_time AND e.occurred_at < to_time
+     WHERE with_tail AND e.occurred_at >= from_time AND e.occurred_at < to_time
        AND CASE for_type WHEN 'App' THEN e.app_id = for_id WHEN 'LLM' THEN e.llm_id = for_id WHEN 'User' THEN e.user_id = for_id
                          WHEN 'Model' THEN e.model = for_value WHEN 'Vendor' THEN e.vendor = for_value
                          WHEN 'Attribute' THEN llm_usage._attr(e.attrs, for_key) = for_value ELSE true END;
@@ -159,8 +160,9 @@ CREATE FUNCTION llm_usage._counted_to(period_end timestamptz, at timestamptz) RE
   LANGUAGE sql STABLE PARALLEL SAFE
   RETURN coalesce(period_end, llm_usage._hour(at) + interval '25 hours');
 
--- What of a budget is spent and held at an instant. Every part is found by an index, however small a table was when it was planned. In other currencies: costs that are not in spent, {"EUR": 1.5}; NULL: none.
-CREATE FUNCTION llm_usage._budget_standing(b llm_usage.budgets, at timestamptz)
+-- What of a budget is spent and held at an instant, with or without what is not folded. Every part is found by an index, however small
+-- a table was when it was planned. In other currencies: costs that are not in spent, {"EUR": 1.5}; NULL: none.
+CREATE FUNCTION llm_usage._budget_standing(b llm_usage.budgets, at timestamptz, with_tail boolean DEFAULT true)
   RETURNS TABLE (period_start timestamptz, period_end timestamptz, spent numeric, held numeric, unpriced_requests bigint,
                  other_currencies jsonb)
   LANGUAGE plpgsql STABLE PARALLEL SAFE
@@ -181,7 +183,8 @@ BEGIN
                                            WHEN b.converts THEN llm_usage._exchange_rate(p.currency, b.currency, (p.bucket AT TIME ZONE 'UTC')::date)
                                       END AS rate
                             FROM llm_usage._entity_spending(b.entity_type, b.entity_id, b.entity_key, b.entity_value,
-                                                            period_start, llm_usage._counted_to(period_end, at), b.converts) p) e) c
+                                                            period_start, llm_usage._counted_to(period_end, at), b.converts,
+                                                            with_tail) p) e) c
            GROUP BY c.currency, c.is_known) s;
   SELECT sum(h.amount) INTO held FROM llm_usage._held h WHERE h.budget_id = b.id AND h.expires_at > clock_timestamp();
   spent := coalesce(spent, 0);
