@@ -9,9 +9,10 @@ use llm_usage_core::money::Exact;
 use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
-use pgrx::spi::{OwnedPreparedStatement, SpiClient, SpiHeapTupleData, SpiTupleTable};
+use pgrx::spi::SpiHeapTupleData;
 
 use crate::error::failed;
+use crate::pg::plan::{Plan, Sees};
 use crate::pg::{days, micros};
 
 /// A row of a query's answer.
@@ -63,53 +64,42 @@ impl Row<'_> {
 }
 
 thread_local! {
-    /// Planning a query over a partitioned table costs more than running it. Never dropped: a plan must not be freed
-    /// while the process exits.
-    static PLANS: RefCell<HashMap<&'static str, &'static OwnedPreparedStatement>> = RefCell::default();
+    /// Planning a query over a partitioned table costs more than running it.
+    static PLANS: RefCell<HashMap<&'static str, Plan>> = RefCell::default();
 }
 
-/// Runs a query in the caller's snapshot and takes no transaction id: it works read-only and on a standby.
+/// Runs a query in the caller's snapshot.
 pub fn select<T>(
     query: &'static str,
     args: &[DatumWithOid],
     shape: impl FnMut(Row) -> Result<T, ErrorReport>,
 ) -> Result<Vec<T>, ErrorReport> {
-    Spi::connect(|client| {
-        let rows = client.select(plan(client, query, args)?, None, args).map_err(failed)?;
-        collect(rows, shape)
-    })
+    run(query, args, Sees::CallersRows, shape)
 }
 
-/// Runs a query in a snapshot of its own, taken now, as the isolation level allows.
+/// Runs a query in a snapshot of its own, taken now.
 pub fn select_latest<T>(
     query: &'static str,
     args: &[DatumWithOid],
     shape: impl FnMut(Row) -> Result<T, ErrorReport>,
 ) -> Result<Vec<T>, ErrorReport> {
-    Spi::connect_mut(|client| {
-        let rows = client.update(plan(client, query, args)?, None, args).map_err(failed)?;
-        collect(rows, shape)
-    })
+    run(query, args, Sees::LatestRows, shape)
 }
 
-fn plan(
-    client: &SpiClient,
+fn run<T>(
     query: &'static str,
     args: &[DatumWithOid],
-) -> Result<&'static OwnedPreparedStatement, ErrorReport> {
-    if let Some(plan) = PLANS.with_borrow(|plans| plans.get(query).copied()) {
-        return Ok(plan);
-    }
-    let types: Vec<PgOid> = args.iter().map(|arg| PgOid::from(arg.oid())).collect();
-    let kept = client.prepare(query, &types).map_err(failed)?.keep();
-    let plan: &'static OwnedPreparedStatement = Box::leak(Box::new(kept));
-    PLANS.with_borrow_mut(|plans| plans.insert(query, plan));
-    Ok(plan)
-}
-
-fn collect<T>(
-    rows: SpiTupleTable,
+    sees: Sees,
     mut shape: impl FnMut(Row) -> Result<T, ErrorReport>,
 ) -> Result<Vec<T>, ErrorReport> {
-    rows.map(|row| shape(Row(row))).collect()
+    let kept = PLANS.with_borrow(|plans| plans.get(query).copied());
+    let plan = match kept {
+        Some(plan) => plan,
+        None => {
+            let plan = Plan::keep(query, args)?;
+            PLANS.with_borrow_mut(|plans| plans.insert(query, plan));
+            plan
+        }
+    };
+    plan.run(args, sees, |row| shape(Row(row)))
 }
