@@ -105,7 +105,8 @@ impl Ledger {
     /// The id of a row that comes with this one. Refuses what this session has not drawn for the row: the fold may have passed it,
     /// or it is another row's. Who owns the ledger may restore rows, with ids that are ahead of all that were drawn, or by
     /// `pg_restore`. Of a number that may be left over from before, which the fold may have passed, a new one takes the place.
-    pub fn checked_id(self, given: i64) -> Result<i64, ErrorReport> {
+    pub fn checked_id(self, given: Option<i64>) -> Result<Checked, ErrorReport> {
+        let Some(given) = given else { return Err(error::violation(&Error::NoId)) };
         let mut known = self.known().get();
         let generation = pg::known_generation();
         if known.generation != generation {
@@ -119,12 +120,13 @@ impl Ledger {
             true => Some(Origin::Drawn),
             false => known.origin(given)?,
         };
-        let id = match origin {
-            Some(Origin::Drawn | Origin::Restored) => given,
+        let (id, is_restored) = match origin {
+            Some(Origin::Drawn) => (given, false),
+            Some(Origin::Restored) => (given, true),
             Some(Origin::Doubtful) => {
                 known.left_over = LEFT_OVER.get();
                 let drawn = pg::draw_ids(pg::relation(self.names().0), known.sequence, 1);
-                error::required("id", drawn.first().copied())?
+                (error::required("id", drawn.first().copied())?, false)
             }
             None => {
                 self.known().set(known);
@@ -135,8 +137,18 @@ impl Ledger {
             (known.before, known.last) = (known.last, id);
         }
         self.known().set(known);
-        Ok(id)
+        Ok(Checked { id, is_renewed: id != given, is_restored })
     }
+}
+
+/// An id that may be written.
+#[derive(Clone, Copy)]
+pub struct Checked {
+    pub id: i64,
+    /// It is another than the given one.
+    pub is_renewed: bool,
+    /// With its row it was brought by who owns the ledger.
+    pub is_restored: bool,
 }
 
 /// Where an id comes from that is accepted.
@@ -227,9 +239,9 @@ fn check_row<'a>(
         _ => Ledger::Messages,
     };
     let row = Columns::of(trigger, || ["id"].into_iter())?;
-    let (given, id) = (row.number(0), ledger.checked_id(row.number(0))?);
-    match given == id {
-        true => Columns::unchanged(trigger),
-        false => row.with(trigger, [(0, id.into_datum())]).map(Some),
+    let id = ledger.checked_id((!row.is_null(0)).then(|| row.number(0)))?;
+    match id.is_renewed {
+        false => Columns::unchanged(trigger),
+        true => row.with(trigger, [(0, id.id.into_datum())]).map(Some),
     }
 }

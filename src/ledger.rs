@@ -50,15 +50,17 @@ fn check_and_price<'a>(
     trigger: &'a PgTrigger<'a>,
 ) -> Result<Option<PgHeapTuple<'a, AllocatedByPostgres>>, ErrorReport> {
     let row = Columns::of(trigger, names)?;
-    let id = Ledger::UsageEvents.checked_id(row.number(ID))?;
-    let is_renewed = id != row.number(ID);
-    let id = (ID, id.into_datum());
+    let checked = Ledger::UsageEvents.checked_id((!row.is_null(ID)).then(|| row.number(ID)))?;
+    let id = (ID, checked.id.into_datum());
     check(&row).map_err(|error| error::violation(&error))?;
-    // A restored event that found no price when it was recorded finds none now.
-    if !row.is_null(COST) || !row.is_null(PRICED) {
-        return match is_renewed {
-            false => Columns::unchanged(trigger),
-            true => row.with(trigger, [id]).map(Some),
+    // A restored event that found no price when it was recorded finds none now, and a correction has what it corrects.
+    let is_priced = !row.is_null(PRICED) && (checked.is_restored || !row.is_null(CORRECTS));
+    if !row.is_null(COST) || is_priced {
+        return match (checked.is_renewed, is_priced || row.is_null(PRICED)) {
+            (false, true) => Columns::unchanged(trigger),
+            (true, true) => row.with(trigger, [id]).map(Some),
+            // Whoever gives a cost does not say that it was computed.
+            (_, false) => row.with(trigger, [id, (PRICED, None)]).map(Some),
         };
     }
     let cost = cost(&row)?;

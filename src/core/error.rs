@@ -51,6 +51,8 @@ pub enum Error {
     SumOfPoints { name: &'static str },
     /// An event that brings an id which others may have been folded past.
     GivenId { id: i64 },
+    /// A row without an id: that of a partition, written to past its ledger.
+    NoId,
 }
 
 impl Error {
@@ -88,6 +90,7 @@ impl Error {
             Self::BadPoints { .. } => "the points of a rollup cannot be read".into(),
             Self::SumOfPoints { name } => format!("the sum of {name} is out of range"),
             Self::GivenId { id } => format!("the id {id} was not given by the table"),
+            Self::NoId => "a partition gives no ids".into(),
         }
     }
 
@@ -117,8 +120,9 @@ impl Error {
             }
             Self::SumOfPoints { .. } => "A sum is kept in 64 bits.".into(),
             Self::GivenId { .. } => {
-                "Rollups hold the events up to an id: one that comes later would be missing.".into()
+                "The table gives each id once, in the order of writing, and rollups hold the events up to one.".into()
             }
+            Self::NoId => "The ledger gives them, and passes a row on to its month.".into(),
         }
     }
 
@@ -148,6 +152,7 @@ impl Error {
                 "llm_usage.verify() finds the rollups that differ from the ledger.".into()
             }
             Self::GivenId { .. } => "Leave id out; keep a number of your own in request_id.".into(),
+            Self::NoId => "Write to usage_events, sessions or messages.".into(),
         }
     }
 }

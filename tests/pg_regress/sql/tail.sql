@@ -27,8 +27,9 @@ TABLE sums;
 ROLLBACK;
 TABLE sums;
 
--- With an id far ahead of those that were drawn, which no fold comes to.
+-- With an id far ahead of those that were drawn, as who restores can bring it: no fold comes to it.
 BEGIN;
+SET LOCAL application_name = 'pg_restore';
 INSERT INTO llm_usage.usage_events (id, occurred_at, app_id, model, rule_type, prompt_tokens, cost) OVERRIDING SYSTEM VALUE
 VALUES (1000000000000, '2025-02-01Z', 7, 'm', 'pii', 1000, 0);
 SELECT llm_usage.fold();
