@@ -43,6 +43,13 @@ BEGIN
   END IF;
   INSERT INTO llm_usage._fold_progress (ledger) VALUES (of_ledger) ON CONFLICT DO NOTHING;
   SELECT * INTO STRICT progress FROM llm_usage._fold_progress p WHERE p.ledger = of_ledger;
+  IF last_id < progress.folded_up_to THEN
+    RAISE EXCEPTION 'the sequence of llm_usage.% was set back to %', of_ledger, last_id
+      USING ERRCODE = 'object_not_in_prerequisite_state',
+            DETAIL = format('The ledger is folded up to id %s; rows with ids below that are not looked for.', progress.folded_up_to),
+            HINT = format('SELECT setval(''llm_usage.%1$s_id_seq'', greatest(%2$s, (SELECT max(id) FROM llm_usage.%1$s))), then llm_usage.rebuild().',
+                          of_ledger, progress.folded_up_to);
+  END IF;
   complete := progress.folded_up_to;
   IF progress.waiting_up_to IS NOT NULL THEN
     -- A restart gives a prepared transaction another name, -1/…, which none has that is prepared later.
@@ -186,7 +193,7 @@ BEGIN
   RETURN rows;
 END $$;
 COMMENT ON FUNCTION llm_usage.fold(interval, bigint) IS
-  'Adds what was written since the last fold to the rollups, in one transaction, and returns how many rows of the ledgers that were; NULL: another session is folding. Answers are the same before, during and after; only their speed depends on it. Waits for transactions that write now, at most for patience on each ledger (default 1 s): then it leaves a ledger as it is, status() names the writer, and the next fold goes on. at_most bounds how many ids of each ledger one call folds; NULL: all. Errors: 25001 in another isolation level than READ COMMITTED, 22023 for at_most below 1, 55000 where the sequence of a ledger was given a CACHE: sessions that draw ids ahead write small ones late.';
+  'Adds what was written since the last fold to the rollups, in one transaction, and returns how many rows of the ledgers that were; NULL: another session is folding. Answers are the same before, during and after; only their speed depends on it. Waits for transactions that write now, at most for patience on each ledger (default 1 s): then it leaves a ledger as it is, status() names the writer, and the next fold goes on. at_most bounds how many ids of each ledger one call folds; NULL: all. Errors: 25001 in another isolation level than READ COMMITTED, 22023 for at_most below 1, 55000 where the sequence of a ledger was set back, or was given a CACHE: sessions that draw ids ahead write small ones late.';
 
 -- The letters LLMU.
 CREATE FUNCTION llm_usage._rollups_lock() RETURNS bigint

@@ -6,6 +6,9 @@ CREATE TABLE llm_usage._active_users_hour (
   UNIQUE NULLS NOT DISTINCT (app_id, bucket)
 ) WITH (fillfactor = 90);
 CREATE TABLE llm_usage._active_users_day (LIKE llm_usage._active_users_hour INCLUDING INDEXES) WITH (fillfactor = 90);
+-- Without a primary key they could not be changed in a publication of all tables.
+ALTER TABLE llm_usage._active_users_hour REPLICA IDENTITY FULL;
+ALTER TABLE llm_usage._active_users_day REPLICA IDENTITY FULL;
 SELECT pg_catalog.pg_extension_config_dump('llm_usage._active_users_hour', '');
 SELECT pg_catalog.pg_extension_config_dump('llm_usage._active_users_day', '');
 

@@ -9,6 +9,9 @@ CREATE TABLE llm_usage._by_rule_hour (
   UNIQUE NULLS NOT DISTINCT (bucket, rule_type, task_id)
 ) WITH (fillfactor = 90);
 CREATE TABLE llm_usage._by_rule_day (LIKE llm_usage._by_rule_hour INCLUDING INDEXES) WITH (fillfactor = 90);
+-- Without a primary key they could not be changed in a publication of all tables.
+ALTER TABLE llm_usage._by_rule_hour REPLICA IDENTITY FULL;
+ALTER TABLE llm_usage._by_rule_day REPLICA IDENTITY FULL;
 -- Without the tasks, of which there may be as many as events: of each app, and of all of them (-1).
 CREATE TABLE llm_usage._by_rule_type_hour (
   app_id            bigint NOT NULL,

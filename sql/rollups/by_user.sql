@@ -10,6 +10,9 @@ CREATE TABLE llm_usage._by_user_hour (
   UNIQUE NULLS NOT DISTINCT (user_id, bucket, currency)
 ) WITH (fillfactor = 90);
 CREATE TABLE llm_usage._by_user_day (LIKE llm_usage._by_user_hour INCLUDING INDEXES) WITH (fillfactor = 90);
+-- Without a primary key they could not be changed in a publication of all tables.
+ALTER TABLE llm_usage._by_user_hour REPLICA IDENTITY FULL;
+ALTER TABLE llm_usage._by_user_day REPLICA IDENTITY FULL;
 SELECT pg_catalog.pg_extension_config_dump('llm_usage._by_user_hour', '');
 SELECT pg_catalog.pg_extension_config_dump('llm_usage._by_user_day', '');
 

@@ -108,6 +108,18 @@ SELECT llm_usage.fold();
 ALTER SEQUENCE llm_usage.usage_events_id_seq CACHE 1;
 SELECT llm_usage.fold();
 
+-- One that was set back: what comes next would not be found.
+BEGIN;
+ALTER SEQUENCE llm_usage.messages_id_seq RESTART WITH 1;
+INSERT INTO llm_usage._fold_progress (ledger, folded_up_to) VALUES ('messages', 5) ON CONFLICT (ledger) DO UPDATE SET folded_up_to = 5;
+INSERT INTO llm_usage.messages (app_id) VALUES (7);
+SELECT llm_usage.fold();
+ROLLBACK;
+
+-- All tables can be published, and are changed as before.
+SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'llm_usage'::regnamespace AND c.relkind = 'r' AND c.relreplident = 'd'
+   AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary);
+
 -- Errors.
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT llm_usage.fold();
