@@ -21,8 +21,10 @@ BEGIN
   END IF;
   BEGIN
     PERFORM llm_usage._lock_rollups(true);
+    -- A budget that is about to be committed may begin in the month.
+    LOCK TABLE llm_usage.budgets IN SHARE MODE;
   EXCEPTION WHEN lock_not_available THEN
-    RAISE EXCEPTION 'another session folds, rebuilds or drops: the month could not be dropped'
+    RAISE EXCEPTION 'another session folds, rebuilds, drops or changes budgets: the month could not be dropped'
       USING ERRCODE = 'lock_not_available',
             DETAIL = 'Its transaction did not end within seconds.',
             HINT = 'Run drop_month() again; nothing was dropped. Where that transaction is idle, status() names it.';

@@ -1,9 +1,10 @@
 //! The fold step by step beside other sessions: it waits for nobody for long, and what it could not see yet is never lost.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use e2e::cluster::Cluster;
+use e2e::cluster::{Cluster, wait_until};
 use e2e::ledger::Edge;
 use e2e::look::{look, range, verify};
 use e2e::random::Random;
@@ -330,4 +331,32 @@ fn a_fold_that_is_not_committed_is_named_and_keeps_a_month_for_seconds_only() {
     run(&mut idle, "ROLLBACK");
     assert_eq!(fold(&mut client), Some(2));
     assert!(status(&mut client).held.is_none());
+}
+
+#[test]
+fn a_month_in_which_a_budget_is_about_to_begin_is_kept() {
+    let (mut client, mut other, mut observer) = sessions();
+    // The middle of last month, at a half hour (UTC).
+    let budget =
+        "BEGIN; INSERT INTO llm_usage.budgets (entity_type, entity_id, amount, period, time_zone, start_date)
+        VALUES ('App', 1, 100, 'year', 'Asia/Kolkata', date_trunc('month', now())::date - 15)";
+    let drop = "SELECT llm_usage.drop_month((date_trunc('month', now() AT TIME ZONE 'UTC') - interval '1 day')::date)";
+    run(&mut client, "SET TimeZone = 'UTC'");
+    run(
+        &mut client,
+        "INSERT INTO llm_usage.usage_events (occurred_at, app_id, model, prompt_tokens, cost)
+        VALUES (date_trunc('month', now()) - interval '15 days', 1, 'm', 1, 0)",
+    );
+    run(&mut client, "SELECT llm_usage.maintain(); SELECT llm_usage.fold()");
+    run(&mut other, budget);
+    let pid = process(&mut client);
+    let dropping = thread::spawn(move || client.batch_execute(drop).map_err(|error| error.code().cloned()));
+    let waits = "SELECT FROM pg_stat_activity WHERE pid = $1 AND wait_event_type = 'Lock'";
+    wait_until("it waits for the budget", || {
+        observer.query_opt(waits, &[&pid]).expect("its state").is_some() || dropping.is_finished()
+    });
+    run(&mut other, "COMMIT");
+    let refused = dropping.join().expect("the thread").expect_err("the budget needs the month");
+    assert_eq!(refused, Some(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE));
+    run(&mut other, "SELECT * FROM llm_usage.check_budget(1, 'm', cost => 1)");
 }
