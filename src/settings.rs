@@ -6,6 +6,7 @@ use std::time::Duration;
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
 
 use crate::pg::background::is_preloading;
+use crate::pg::setting;
 
 static DEFAULT_CURRENCY: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c"USD"));
 static FOLD_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(1000);
@@ -14,13 +15,11 @@ static DATABASES: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::n
 
 /// Defines every setting, but what only a preloaded library may have.
 pub fn define() {
-    GucRegistry::define_string_guc(
+    setting::define_currency(
         c"llm_usage.default_currency",
         c"Currency of a cost that is given without one, and of entities without a budget.",
         c"An ISO 4217 code in capitals.",
         &DEFAULT_CURRENCY,
-        GucContext::Userset,
-        GucFlags::default(),
     );
     GucRegistry::define_int_guc(
         c"llm_usage.fold_interval",
