@@ -106,7 +106,8 @@ BEGIN
       RETURN NEXT;
     END LOOP;
   END LOOP;
+  PERFORM llm_usage._renew_policies();
   PERFORM llm_usage._drop_old_keys();
 END $$;
 COMMENT ON FUNCTION llm_usage.maintain(integer) IS
-  'Makes the monthly partitions (UTC) of this month and of months_ahead more (default 3, 0 to 120), and moves what the default partitions hold to the months it belongs to. Returns each partition made: its ledger, the first day of its month, and the rows moved. Drops the request keys that are older than llm_usage.idempotency_window. Run it daily; until it runs nothing is lost, and answers are the same before, during and after. Writers and readers wait while rows are moved. A NOTICE says when a ledger was left out, being in use: run it again. Errors: 22023 for months_ahead out of bounds; 55P03 when a transaction holds it up for seconds: run it again.';
+  'Makes the monthly partitions (UTC) of this month and of months_ahead more (default 3, 0 to 120), and moves what the default partitions hold to the months it belongs to. Returns each partition made: its ledger, the first day of its month, and the rows moved. Drops the request keys that are older than llm_usage.idempotency_window, and makes the policies of tenants again where they are gone. Run it daily; until it runs nothing is lost, and answers are the same before, during and after. Writers and readers wait while rows are moved. A NOTICE says when a ledger was left out, being in use: run it again. Errors: 22023 for months_ahead out of bounds; 55P03 when a transaction holds it up for seconds: run it again.';

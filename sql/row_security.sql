@@ -112,9 +112,9 @@ BEGIN
   END IF;
 END $$;
 
--- Of all tables, or of those of the extension. They are locked at once or not at all: who waited with some would stop a restore that
--- loads others.
-CREATE FUNCTION llm_usage._set_all_policies(of_members_only boolean) RETURNS void
+-- Of all tables, or of those of the extension; false if they are in use after so many attempts, with NULL it goes on. They are locked
+-- at once or not at all: who waited with some would stop a restore that loads others.
+CREATE FUNCTION llm_usage._set_all_policies(of_members_only boolean, attempts integer DEFAULT NULL) RETURNS boolean
   LANGUAGE plpgsql
   SET search_path = pg_catalog, pg_temp
 AS $$
@@ -136,10 +136,38 @@ BEGIN
       EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE NOWAIT', names);
       EXIT;
     EXCEPTION WHEN lock_not_available THEN
+      attempts := attempts - 1;
+      IF attempts <= 0 THEN
+        RETURN false;
+      END IF;
       PERFORM pg_sleep(0.05);
     END;
   END LOOP;
   PERFORM llm_usage._set_policies((t ->> 'relid')::oid, t ->> 'relation', t ->> 'condition') FROM jsonb_array_elements(tables) t;
+  RETURN true;
+END $$;
+
+-- Makes the policies again where a role of tenants has none: DROP OWNED BY it takes them away, and a restore without triggers makes
+-- none.
+CREATE FUNCTION llm_usage._renew_policies() RETURNS void
+  LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  role name := (
+    SELECT min(r.rolname)
+      FROM llm_usage._tenants t
+      JOIN pg_roles r ON r.oid = t.role
+     CROSS JOIN llm_usage._visible_rows v
+     WHERE v.condition <> 'true'
+       AND NOT EXISTS (SELECT FROM pg_policy p
+                        WHERE p.polrelid = format('llm_usage.%I', v.relation)::regclass AND p.polname LIKE 'llm\_usage\_tenant%'
+                          AND r.oid = ANY (p.polroles)));
+BEGIN
+  IF role IS NOT NULL AND NOT llm_usage._set_all_policies(false, 20) THEN
+    RAISE WARNING 'the role % is a tenant''s and sees everything: its policies are gone, and could not be made now', quote_literal(role)
+      USING HINT = format('SELECT llm_usage.disable_row_security(%1$L), llm_usage.enable_row_security(%1$L, …);', role);
+  END IF;
 END $$;
 
 -- pg_dump leaves out the policies of an extension's tables, and gives back what was granted: they are made as this table is loaded.
@@ -153,6 +181,8 @@ BEGIN
 END $$;
 CREATE TRIGGER tenants_changed AFTER INSERT OR UPDATE OR DELETE ON llm_usage._tenants
   FOR EACH STATEMENT EXECUTE FUNCTION llm_usage._tenants_changed();
+-- By who replays or restores as a replica, too.
+ALTER TABLE llm_usage._tenants ENABLE ALWAYS TRIGGER tenants_changed;
 
 -- Whether a role has what only an admin's work needs.
 CREATE FUNCTION llm_usage._is_admin(role name) RETURNS boolean
@@ -193,7 +223,7 @@ BEGIN
   PERFORM llm_usage._set_all_policies(false);
 END $$;
 COMMENT ON FUNCTION llm_usage.enable_row_security(name, text) IS
-  'Makes the sessions of a role, and of its members, a tenant''s: of every table, report and view they see what belongs to the apps of which the tenant is the owner (apps.owner_id), and record for those alone. With tenant, a users.id, they are always that tenant''s, whatever they set; this is for roles that log in with SQL of their own. Without, the tenant is what the setting llm_usage.tenant says, which API keys set, or else the claim llm_usage_tenant of PostgREST''s JWT: only for roles that cannot run SET. Who names no tenant, or one without apps, sees nothing. All other roles go on seeing everything; but PostgreSQL refuses COPY FROM into tables with policies to all but superusers, the owner and roles with BYPASSRLS. What the role may do at all is said by grant_access(). Errors: 22004 for NULL, 42704 for a role that does not exist, 22023 for one that no policy holds for or that is an admin, and for a tenant that is no number.';
+  'Makes the sessions of a role, and of its members that inherit from it, a tenant''s: of every table, report and view they see what belongs to the apps of which the tenant is the owner (apps.owner_id), and record for those alone. With tenant, a users.id, they are always that tenant''s, whatever they set; this is for roles that log in with SQL of their own. Without, the tenant is what the setting llm_usage.tenant says, which API keys set, or else the claim llm_usage_tenant of PostgREST''s JWT: only for roles that cannot run SET. Who names no tenant, or one without apps, sees nothing. All other roles go on seeing everything; but PostgreSQL refuses COPY FROM into tables with policies to all but superusers, the owner and roles with BYPASSRLS. What the role may do at all is said by grant_access(). DROP OWNED BY the role takes its policies away, and a restore with --disable-triggers makes none: maintain(), which the worker runs, makes them again. Errors: 22004 for NULL, 42704 for a role that does not exist, 22023 for one that no policy holds for or that is an admin, and for a tenant that is no number.';
 
 CREATE FUNCTION llm_usage.disable_row_security(role name) RETURNS void
   LANGUAGE plpgsql

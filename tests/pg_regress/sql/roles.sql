@@ -165,3 +165,13 @@ SELECT public.theirs() AS asked_by_another;
 RESET ROLE;
 SELECT public.theirs() AS asked_by_the_owner;
 ROLLBACK;
+
+-- The policies of a tenant's role that DROP OWNED BY has taken come back, before anybody grants it access again.
+BEGIN;
+CREATE ROLE roles_dropped;
+SELECT llm_usage.grant_access('roles_dropped', 'reader'), llm_usage.enable_row_security('roles_dropped', '903');
+DROP OWNED BY roles_dropped;
+SELECT count(*) AS policies FROM pg_policy p WHERE 'roles_dropped'::regrole = ANY (p.polroles);
+SELECT count(*) > 0 AS is_maintained FROM llm_usage.maintain();
+SELECT count(*) > 40 AS has_policies, bool_or(p.polrelid = 'llm_usage.apps'::regclass) AS of_apps FROM pg_policy p WHERE 'roles_dropped'::regrole = ANY (p.polroles);
+ROLLBACK;
