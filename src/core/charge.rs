@@ -5,6 +5,8 @@ use std::hash::Hasher;
 use serde_json::{Map, Value};
 use siphasher::sip128::{Hasher128, SipHasher13};
 
+use crate::pricing::standard_tier;
+
 /// The token counts that [`Charge::counts`] holds, in its order.
 pub const COUNTS: [&str; 9] = [
     "prompt_tokens",
@@ -53,7 +55,10 @@ impl<'a> Charge<'a> {
     pub fn hash(&self) -> u128 {
         let mut hasher = SipHasher13::new();
         let cost = self.cost.map(canonical);
-        for text in [Some(self.model), self.vendor, self.service_tier, cost, self.currency] {
+        // A tier and its absence can be the same, and a currency without a cost is not billed.
+        let tier = Some(standard_tier(self.service_tier)).filter(|tier| !tier.is_empty());
+        let currency = self.currency.filter(|_| cost.is_some());
+        for text in [Some(self.model), self.vendor, tier, cost, currency] {
             hasher.write_u8(u8::from(text.is_some()));
             let bytes = text.unwrap_or_default().as_bytes();
             hasher.write(&(bytes.len() as u64).to_le_bytes());
@@ -89,6 +94,16 @@ mod tests {
         }
         assert_ne!(hash("10"), hash("1"));
         assert_ne!(hash("0"), Charge { model: "m", ..Charge::default() }.hash());
+    }
+
+    #[test]
+    fn what_is_not_billed_does_not_matter() {
+        let plain = Charge { model: "m", ..Charge::default() };
+        assert_eq!(Charge { service_tier: Some("default"), ..plain.clone() }.hash(), plain.hash());
+        assert_eq!(Charge { currency: Some("USD"), ..plain.clone() }.hash(), plain.hash());
+        assert_ne!(Charge { service_tier: Some("flex"), ..plain.clone() }.hash(), plain.hash());
+        let paid = Charge { cost: Some("1"), ..plain };
+        assert_ne!(Charge { currency: Some("USD"), ..paid.clone() }.hash(), paid.hash());
     }
 
     #[test]

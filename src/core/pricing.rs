@@ -125,7 +125,7 @@ fn default_vendor(prices: &[Price], at: i64) -> Option<&str> {
 }
 
 /// The words that providers use for their ordinary tier mean no tier.
-fn standard_tier(tier: Option<&str>) -> &str {
+pub fn standard_tier(tier: Option<&str>) -> &str {
     match tier {
         None | Some("default" | "standard" | "auto" | "on_demand") => "",
         Some(tier) => tier,

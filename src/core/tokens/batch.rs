@@ -29,6 +29,15 @@ pub(super) fn summed_up(provider: &'static str) -> ParseError {
     }
 }
 
+/// The tier of a line, whatever it says of itself, but for Claude's modes, which change the price of a batch, too.
+pub(super) fn tier(said: Option<&str>) -> String {
+    match said {
+        Some(said) if said.starts_with("batch") => said.to_owned(),
+        Some(modes @ ("fast" | "us" | "fast_us")) => format!("batch_{modes}"),
+        _ => "batch".to_owned(),
+    }
+}
+
 /// The lines, if the events are lines. A request that failed has no response.
 pub(super) fn lines(events: &[Value]) -> Option<Vec<Line<'_>>> {
     let is_line = |event: &Value| {
@@ -44,4 +53,24 @@ pub(super) fn lines(events: &[Value]) -> Option<Vec<Line<'_>>> {
         Some(Line { body, id: IDS.iter().find_map(|path| text(event, path)) })
     };
     Some(events.iter().filter_map(line).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::parse;
+    use serde_json::json;
+
+    #[test]
+    fn a_line_is_of_the_batch_tier_and_of_the_mode_that_it_says() {
+        let tier = |usage: serde_json::Value| {
+            let message = json!({"type": "message", "model": "claude-opus-5", "usage": usage});
+            let line = json!([{"custom_id": "1", "result": {"type": "succeeded", "message": message}}]);
+            parse("anthropic", &line).unwrap().remove(0).service_tier.unwrap()
+        };
+        assert_eq!(tier(json!({"input_tokens": 1, "output_tokens": 1})), "batch");
+        let said = |tier, place| json!({"input_tokens": 1, "output_tokens": 1, "service_tier": tier, "inference_geo": place});
+        assert_eq!(tier(said("batch", "us")), "batch_us");
+        assert_eq!(tier(said("standard", "us")), "batch_us");
+        assert_eq!(tier(said("priority", "global")), "batch");
+    }
 }

@@ -18,7 +18,7 @@ pub(super) const BEDROCK_CONVERSE: Format = Format {
     total: &["totalTokens"],
     body: &["", "metadata"],
     id: &["ResponseMetadata/RequestId"],
-    tier: &["serviceTier/type"],
+    tier: &["serviceTier/type", "performanceConfig/latency"],
     hint: "Of a Converse stream, pass every event: the last one, metadata, has the usage.",
     ..BASE
 };

@@ -16,11 +16,11 @@ pub(super) fn read(format: &Format, events: &[Value], is_stream: bool) -> Result
         return Ok(Vec::new());
     }
     match format.takes {
-        Takes::Each => each(format, events, events.iter()),
+        Takes::Each => each(format, events, events.chunks(1)),
         Takes::EachTurn => {
             let is_end = |event: &Value| at(event, "serverContent/turnComplete") == Some(&Value::Bool(true));
             let turns = events.split_inclusive(is_end);
-            each(format, events, turns.filter_map(|turn| last_of(format, turn)))
+            each(format, events, turns)
         }
         Takes::Last | Takes::Greatest | Takes::Messages => {
             last(format, events, is_stream).map(|usage| usage.into_iter().collect())
@@ -33,13 +33,12 @@ fn told(format: &Format, events: &[Value]) -> bool {
     format.tell.is_empty() || usages.any(|usage| at(usage, format.tell).is_some())
 }
 
-fn last_of<'a>(format: &Format, events: &'a [Value]) -> Option<&'a Value> {
-    events.iter().rev().find(|event| format.usage_of(event).is_some())
+fn last_usage<'a>(format: &Format, events: &'a [Value]) -> Option<(&'a Value, &'a Value)> {
+    events.iter().rev().find_map(|event| Some((event, format.usage_of(event)?)))
 }
 
 fn last(format: &Format, events: &[Value], is_stream: bool) -> Result<Option<Usage>, ParseError> {
-    let found = events.iter().rev().find_map(|event| Some((event, format.usage_of(event)?)));
-    let Some((event, usage)) = found else {
+    let Some((event, usage)) = last_usage(format, events) else {
         return Ok(None);
     };
     let mut read = one(format, usage)?;
@@ -57,18 +56,20 @@ fn last(format: &Format, events: &[Value], is_stream: bool) -> Result<Option<Usa
     Ok(Some(read))
 }
 
+/// A request for each part of a session, by the model that was told last before its end, or else after it.
 fn each<'a>(
     format: &Format,
     events: &'a [Value],
-    requests: impl Iterator<Item = &'a Value>,
+    parts: impl Iterator<Item = &'a [Value]>,
 ) -> Result<Vec<Usage>, ParseError> {
-    let model = format.last_text(events, format.model);
+    let told_later = format.last_text(events, format.model);
+    let mut told = None;
     let mut read = Vec::new();
-    for event in requests {
-        if let Some(usage) = format.usage_of(event) {
-            let own = format.text(event, format.model);
+    for part in parts {
+        told = format.last_text(part, format.model).or(told);
+        if let Some((event, usage)) = last_usage(format, part) {
             read.push(Usage {
-                model: own.or(model).map(str::to_owned),
+                model: told.or(told_later).map(str::to_owned),
                 response_id: format.text(event, format.id).map(str::to_owned),
                 service_tier: format.text(event, format.tier).and_then(tier),
                 ..one(format, usage)?
@@ -98,4 +99,30 @@ pub(super) fn tier(said: &str) -> Option<String> {
     let tier =
         ["on_demand_", "service_tier_"].iter().find_map(|prefix| said.strip_prefix(prefix)).unwrap_or(&said);
     (!tier.ends_with("unspecified")).then(|| tier.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::parse;
+    use serde_json::{Value, json};
+
+    #[test]
+    fn a_transcript_is_of_the_model_that_was_set_before_it() {
+        let set = |model| {
+            let audio = json!({"input": {"transcription": {"model": model}}});
+            json!({"type": "session.updated", "session": {"model": "gpt-realtime", "audio": audio}})
+        };
+        let transcript = |item: &str| {
+            let usage = json!({"type": "tokens", "total_tokens": 11, "input_tokens": 10, "output_tokens": 1});
+            let kind = "conversation.item.input_audio_transcription.completed";
+            json!({"type": kind, "item_id": item, "usage": usage})
+        };
+        let models = |events: Vec<Value>| {
+            let found = parse("openai", &Value::Array(events)).unwrap().into_iter();
+            found.map(|usage| usage.model.unwrap()).collect::<Vec<_>>()
+        };
+        let (one, other) = ("gpt-4o-transcribe", "gpt-4o-mini-transcribe");
+        assert_eq!(models(vec![set(one), transcript("1"), set(other), transcript("2")]), [one, other]);
+        assert_eq!(models(vec![transcript("1"), set(one), transcript("2")]), [one, one]);
+    }
 }

@@ -123,7 +123,8 @@ fn read_lines(known: &Provider, lines: &[batch::Line]) -> Result<Vec<Usage>, Par
                 0 => own.clone(),
                 _ => own.as_ref().map(|id| format!("{id}#{}", place + 1)),
             });
-            found.push(Usage { response_id, service_tier: Some("batch".into()), ..usage });
+            let service_tier = Some(batch::tier(usage.service_tier.as_deref()));
+            found.push(Usage { response_id, service_tier, ..usage });
         }
     }
     Ok(found)
