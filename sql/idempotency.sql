@@ -73,7 +73,12 @@ BEGIN
       result.status := 'already_voided';
       RETURN result;
     END IF;
-    given := jsonb_build_object('occurred_at', standing.occurred_at) || given;
+    -- What it does not say of the call stays; the figures are its own.
+    given := jsonb_build_object('occurred_at', standing.occurred_at, 'llm_id', standing.llm_id, 'user_id', standing.user_id,
+                                'vendor', standing.vendor, 'service_tier', standing.service_tier, 'rule_type', standing.rule_type,
+                                'task_id', standing.task_id)
+             || CASE WHEN standing.attrs IS NULL THEN '{}' ELSE jsonb_build_object('attrs', standing.attrs) END
+             || CASE given ->> 'llm_id' WHEN '0' THEN given - 'llm_id' ELSE given END;
     UPDATE llm_usage._request_keys k SET billed = of_billed, quality = NULL
      WHERE k.request_id = of_request AND k.app_id = of_app AND k.source = of_source;
     RETURN llm_usage._replace_event(event.id, jsonb_populate_record(NULL::llm_usage.usage_events, given), 'superseded', NULL);

@@ -59,3 +59,17 @@ SELECT 'ledger', 22, 0, CASE WHEN n = 200000 THEN
   FROM generate_series(1, 200000) n;
 SELECT task_id AS fits FROM llm_usage.usage_events WHERE app_id = 22 AND task_id IS NOT NULL;
 ROLLBACK;
+
+-- Whoever writes does not say what was computed.
+INSERT INTO llm_usage.usage_events (model, app_id, prompt_tokens, cost, priced) VALUES ('gpt-4.1', 21, 1000, 5, true) RETURNING cost, priced;
+INSERT INTO llm_usage.usage_events (model, app_id, prompt_tokens, priced) VALUES ('gpt-4.1', 21, 1000, false) RETURNING cost, priced;
+-- Of one key the standing figure keeps what a better one does not say.
+SELECT status FROM llm_usage.record_usage('gpt-4.1', app_id => 22, llm_id => 3, user_id => 5, vendor => 'openai', prompt_tokens => 1, attrs => '{"team": "x"}', request_id => 'ledger', quality => 'partial');
+SELECT status FROM llm_usage.record_usage('gpt-4.1', app_id => 22, prompt_tokens => 1000, request_id => 'ledger');
+SELECT status FROM llm_usage.record_usage('gpt-4.1', app_id => 22, prompt_tokens => 1000, request_id => 'ledger');
+SELECT llm_id, user_id, vendor, attrs, quality, sum(prompt_tokens) AS prompt_tokens, sum(cost) AS cost
+  FROM llm_usage.usage_events WHERE app_id = 22 GROUP BY 1, 2, 3, 4, 5 ORDER BY quality;
+-- A currency that is none.
+SET llm_usage.default_currency = usd;
+SET llm_usage.default_currency = '';
+SHOW llm_usage.default_currency;
