@@ -213,7 +213,8 @@ CREATE FUNCTION llm_usage.model_activity_between(for_model text, starts timestam
     WITH line AS MATERIALIZED (
       SELECT l.number FROM llm_usage._lines l WHERE l.model = for_model AND NOT llm_usage._is_tenant()
     ), bounds AS MATERIALIZED (
-      SELECT starts || to_time AS instants
+      -- Also where there is nothing to be counted.
+      SELECT starts || to_time AS instants, width_bucket('epoch', starts || to_time) IS NOT NULL AS are_told
     ), cut AS MATERIALIZED (
       SELECT c.at FROM unnest(starts || to_time) c (at)
     )
@@ -224,7 +225,7 @@ CREATE FUNCTION llm_usage.model_activity_between(for_model text, starts timestam
               FROM line l
              CROSS JOIN LATERAL (
                 SELECT k.* FROM llm_usage._by_model_day k
-                 WHERE k.line = l.number AND k.bucket >= starts[1] AND k.bucket < to_time OFFSET 0) k
+                 WHERE k.line = l.number AND k.bucket >= starts[array_lower(starts, 1)] AND k.bucket < to_time OFFSET 0) k
             UNION ALL
             SELECT width_bucket(k.bucket, (SELECT b.instants FROM bounds b)),
                    width_bucket(k.bucket + interval '59:59.999999', (SELECT b.instants FROM bounds b)),
@@ -261,10 +262,10 @@ CREATE FUNCTION llm_usage.model_activity_between(for_model text, starts timestam
               FROM (SELECT width_bucket(e.occurred_at, (SELECT b.instants FROM bounds b)) AS part, e.requests, e.input_tokens,
                            e.completion_tokens
                       FROM llm_usage._tail_events e
-                     WHERE e.model = for_model AND e.occurred_at >= starts[1] AND e.occurred_at < to_time OFFSET 0) t) p
-     WHERE p.part = p.last_part AND p.part BETWEEN 1 AND cardinality(starts)
+                     WHERE e.model = for_model AND e.occurred_at >= starts[array_lower(starts, 1)] AND e.occurred_at < to_time OFFSET 0) t) p
+     WHERE (SELECT b.are_told FROM bounds b) AND p.part = p.last_part AND p.part BETWEEN 1 AND cardinality(starts)
      GROUP BY p.part
     HAVING sum(p.requests) <> 0 OR sum(p.input_tokens) <> 0 OR sum(p.completion_tokens) <> 0;
   END;
 COMMENT ON FUNCTION llm_usage.model_activity_between(text, timestamptz[], timestamptz) IS
-  'What one model was used for in each part of [starts[1], to_time): part i goes from starts[i] to the next start, the last one to to_time. The starts ascend, to the microsecond. Parts in which nothing is counted are absent. Errors: 22004 for a NULL among the starts, 22000 for an array of arrays.';
+  'What one model was used for in each part from the first of the starts to to_time, which is exclusive: part i goes from the i-th start to the next one, the last to to_time. The starts ascend, to the microsecond. Parts in which nothing is counted are absent. Errors: 22004 for a NULL among the starts or for to_time, 22000 for an array of arrays.';

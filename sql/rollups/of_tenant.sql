@@ -151,7 +151,7 @@ CREATE FUNCTION llm_usage._between_of_apps(for_model text, starts timestamptz[],
            k.requests, k.input_tokens, k.completion_tokens
       FROM llm_usage._by_app_day k
       LEFT JOIN cut_day d ON d.bucket = k.bucket
-     WHERE k.line IN (SELECT l.number FROM line l) AND k.bucket >= llm_usage._day(starts[1]) AND k.bucket < to_time
+     WHERE k.line IN (SELECT l.number FROM line l) AND k.bucket >= llm_usage._day(starts[array_lower(starts, 1)]) AND k.bucket < to_time
     UNION ALL
     SELECT p.part, p.last_part, p.sign * h.requests, p.sign * h.input_tokens, p.sign * h.completion_tokens
       FROM (SELECT d.bucket AS day, d.cuts, d.short_part, d.long_part,

@@ -58,3 +58,19 @@ SELECT day, currency, requests, total_tokens, cost FROM llm_usage.usage_by_day W
 SELECT day, user_id, requests, total_tokens, cost FROM llm_usage.usage_by_user WHERE day BETWEEN '2025-03-01' AND '2025-03-03' AND user_id IS NOT NULL ORDER BY day;
 SELECT day, model, requests, input_tokens, completion_tokens, cost FROM llm_usage.usage_by_model WHERE day = '2025-03-03' ORDER BY model COLLATE "C", currency;
 SELECT entity_type, entity_id, budget, currency, usage FROM llm_usage.budget_status WHERE entity_id IN (40, 43) ORDER BY entity_type;
+
+-- Two calls in one statement have one answer, also where the transaction has written, and it leaves out what the statement writes.
+BEGIN;
+SELECT pg_current_xact_id() IS NOT NULL AS has_written;
+INSERT INTO llm_usage.usage_events (app_id, model, prompt_tokens, cost)
+SELECT 44, 'm', 1 + (llm_usage.app_token_usage(44 + 0 * g) -> 'data' -> 'total' ->> 'total_tokens')::integer, 0
+  FROM generate_series(1, 3) g
+RETURNING prompt_tokens;
+SELECT llm_usage.app_token_usage(44) -> 'data' -> 'total' ->> 'total_tokens' AS written_before;
+ROLLBACK;
+
+-- Parts of a model's usage, by an array that is not counted from 1, and where there is nothing to be counted.
+SELECT part, input_tokens FROM llm_usage.model_activity_between('a', '[0:1]={2025-03-01Z,2025-03-03Z}', '2025-04-01Z');
+SELECT part, input_tokens FROM llm_usage.model_activity_between('a', '[7:8]={2025-03-01Z,2025-03-02Z}', '2025-04-01Z');
+SELECT * FROM llm_usage.model_activity_between('nobody', '{2025-03-01Z,NULL}', '2025-04-01Z');
+SELECT * FROM llm_usage.model_activity_between('nobody', '{2025-03-01Z}', NULL);
