@@ -97,7 +97,7 @@ CREATE FUNCTION llm_usage.status()
   SET jit = off
   BEGIN ATOMIC
     SELECT l.ledger, coalesce(p.folded_rows, 0) + t.rows, coalesce(p.folded_up_to, 0), t.rows,
-           CASE WHEN t.rows > 0 THEN clock_timestamp() - coalesce(p.last_fold_at, t.first_at) END,
+           CASE WHEN t.rows > 0 THEN greatest(clock_timestamp() - coalesce(p.last_fold_at, t.first_at), interval '0') END,
            p.last_fold_at, p.last_fold_rows, p.last_fold_took, w.pid, w.since, w.query,
            CASE WHEN l.ledger = 'usage_events' THEN u.events END,
            (SELECT count(*) FROM llm_usage._rebuild r WHERE NOT r.rebuilt)

@@ -77,7 +77,7 @@ CREATE VIEW llm_usage.unpriced_models WITH (security_invoker) AS
    WHERE a.unpriced_requests > 0
    GROUP BY a.vendor, a.model;
 COMMENT ON VIEW llm_usage.unpriced_models IS
-  'Models with requests whose price was not known when they were recorded: how many, and on which UTC days first and last. They are in no cost and in no budget. Add their price to model_prices for the requests to come, and call reprice() for these.';
+  'Models with requests whose price was not known when they were recorded: how many, and on which UTC days first and last. They are in no cost, and in budgets in money only with a fallback_price. Add their price to model_prices for the requests to come, and call reprice() for these.';
 
 CREATE VIEW llm_usage.cost_drift WITH (security_invoker) AS
   SELECT (e.occurred_at AT TIME ZONE 'UTC')::date AS day, e.vendor, e.model, e.currency,
