@@ -51,7 +51,7 @@ pub enum Error {
     SumOfPoints { name: &'static str },
     /// An event that brings an id which others may have been folded past.
     GivenId { id: i64 },
-    /// A row without an id: that of a partition, written to past its ledger.
+    /// A row without an id, as of a partition that is written to past its ledger.
     NoId,
 }
 
@@ -90,7 +90,7 @@ impl Error {
             Self::BadPoints { .. } => "the points of a rollup cannot be read".into(),
             Self::SumOfPoints { name } => format!("the sum of {name} is out of range"),
             Self::GivenId { id } => format!("the id {id} was not given by the table"),
-            Self::NoId => "a partition gives no ids".into(),
+            Self::NoId => "the row has no id".into(),
         }
     }
 
@@ -122,7 +122,7 @@ impl Error {
             Self::GivenId { .. } => {
                 "The table gives each id once, in the order of writing, and rollups hold the events up to one.".into()
             }
-            Self::NoId => "The ledger gives them, and passes a row on to its month.".into(),
+            Self::NoId => "The ledger gives ids; a partition that is written to directly may not.".into(),
         }
     }
 
@@ -152,7 +152,7 @@ impl Error {
                 "llm_usage.verify() finds the rollups that differ from the ledger.".into()
             }
             Self::GivenId { .. } => "Leave id out; keep a number of your own in request_id.".into(),
-            Self::NoId => "Write to usage_events, sessions or messages.".into(),
+            Self::NoId => "Leave id out, and write to usage_events, sessions or messages.".into(),
         }
     }
 }

@@ -155,6 +155,22 @@ SELECT llm_usage.raise_budget_alerts();
 SELECT status FROM llm_usage.void_usage((SELECT max(id) FROM llm_usage.usage_events WHERE app_id = 5001));
 SELECT llm_usage.raise_budget_alerts();
 SELECT threshold, spent, amount, fell_below_at IS NULL AS is_crossed FROM llm_usage.budget_alerts WHERE amount = 0;
+
+-- A fold of a part does not take back what was raised for the rest, and raises nothing twice.
+SELECT llm_usage.fold() IS NOT NULL AS folds;
+INSERT INTO llm_usage.budgets (entity_type, entity_id, amount, thresholds, time_zone) VALUES ('User', 5003, 100, '{25, 50}', 'Asia/Tokyo');
+INSERT INTO llm_usage.usage_events (user_id, model, cost) VALUES (5003, 'm', 30), (5003, 'm', 30);
+SELECT llm_usage.raise_budget_alerts();
+SELECT llm_usage.fold(at_most => 1);
+SELECT threshold, spent, fell_below_at IS NULL AS is_crossed FROM llm_usage.budget_alerts WHERE amount = 100 AND spent = 60 ORDER BY 1;
+SELECT llm_usage.fold();
+-- By what was folded alone, of a user.
+INSERT INTO llm_usage.budgets (entity_type, entity_id, amount, thresholds) VALUES ('User', 5004, 1000, '{25, 50}');
+INSERT INTO llm_usage.usage_events (user_id, model, cost) VALUES (5004, 'm', 300), (5004, 'm', 300);
+SELECT llm_usage.fold(at_most => 1);
+SELECT llm_usage.fold(at_most => 1);
+SELECT amount, threshold, spent, fell_below_at IS NULL AS is_crossed FROM llm_usage.budget_alerts WHERE amount IN (100, 1000) AND spent >= 60 ORDER BY 1, 2;
+DELETE FROM llm_usage.budgets WHERE entity_id IN (5003, 5004);
 DELETE FROM llm_usage.budgets WHERE entity_id = 5001;
 
 -- What could not be settled is not reserved.

@@ -96,8 +96,8 @@ INSERT INTO llm_usage.usage_events (model, corrects, requests) VALUES ('m', 1, -
 INSERT INTO llm_usage.usage_events (model, quality) VALUES ('m', 'guessed');
 INSERT INTO llm_usage.usage_events (model, reported_cost) VALUES ('m', -0.5);
 INSERT INTO llm_usage.usage_events (model, unaccounted_tokens) VALUES ('m', -2147483648);
--- An id that the table did not give, also one that is ahead of those it gave: it would be given twice. A partition gives none.
-INSERT INTO llm_usage.usage_events_default (occurred_at, model) VALUES ('1990-01-01Z', 'm');
+-- An id that the table did not give, also one that is ahead of those it gave: it would be given twice; or none.
+INSERT INTO llm_usage.usage_events_default (id, occurred_at, model) OVERRIDING SYSTEM VALUE VALUES (NULL, '1990-01-01Z', 'm');
 INSERT INTO llm_usage.usage_events (id, model) OVERRIDING SYSTEM VALUE VALUES (-3, 'm');
 INSERT INTO llm_usage.usage_events (model) SELECT 'm' FROM generate_series(1, 3);
 COPY llm_usage.usage_events (id, model, app_id) FROM stdin;
