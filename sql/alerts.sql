@@ -104,8 +104,8 @@ EXCEPTION
     RETURN 0;
 END $$;
 
--- Of some budgets, those of one app or LLM by UTC month, which most are, that need nothing: what is folded reaches no threshold that
--- was not raised, and has not left one. What is not folded yet is looked at when it is.
+-- Of some budgets, those of one app or LLM by UTC month, which most are, that need nothing, as _is_alerted()
+-- says it of one: what is folded reaches no threshold that was not raised, and has not left one.
 CREATE FUNCTION llm_usage._quiet_budgets(budget_ids bigint[]) RETURNS SETOF bigint
   LANGUAGE sql STABLE
   BEGIN ATOMIC

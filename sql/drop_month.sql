@@ -27,7 +27,7 @@ BEGIN
     RAISE EXCEPTION 'another session folds, rebuilds, drops or changes budgets: the month could not be dropped'
       USING ERRCODE = 'lock_not_available',
             DETAIL = 'Its transaction did not end within seconds.',
-            HINT = 'Run drop_month() again; nothing was dropped. Where that transaction is idle, status() names it.';
+            HINT = 'Run drop_month() again; nothing was dropped. status() names a fold that is idle, pg_stat_activity any other.';
   END;
   -- What budgets and reports ask of attributes is still to be had.
   PERFORM llm_usage._report_attrs_of_budgets();

@@ -5,9 +5,8 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use bigdecimal::BigDecimal;
-use llm_usage_core::budget::{self, Answer, Budget, Call, Standing, Unit, Unpriced};
+use llm_usage_core::budget::{self, Answer, Budget, Call, Entity, Kind, Standing, Unit, Unpriced};
 use llm_usage_core::event::MOST_BYTES;
-use llm_usage_core::tail::{Entity, Kind};
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;

@@ -3,9 +3,9 @@
 use std::cell::RefCell;
 
 use bigdecimal::BigDecimal;
-use llm_usage_core::budget::{Standing, Unit, Unpriced};
+use llm_usage_core::budget::{Entity, Kind, Standing, Unit, Unpriced};
 use llm_usage_core::calendar::{month, next_month};
-use llm_usage_core::tail::{Entity, Kind, Sums};
+use llm_usage_core::tail::Sums;
 use pgrx::pg_sys::panic::ErrorReport;
 
 use super::tail::{self, Folded};

@@ -4,8 +4,9 @@
 use std::cell::RefCell;
 use std::collections::HashSet;
 
+use llm_usage_core::budget::Entity;
 use llm_usage_core::event::event_column;
-use llm_usage_core::tail::{self, Entity, Event, Sums};
+use llm_usage_core::tail::{self, Event, Sums};
 use pgrx::pg_sys::panic::ErrorReport;
 
 use crate::error::failed;

@@ -5,6 +5,49 @@ use std::collections::BTreeMap;
 
 use bigdecimal::{BigDecimal, Signed, Zero};
 
+/// What budgets are of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    App,
+    Llm,
+    User,
+    Model,
+    Vendor,
+    Attribute,
+    All,
+}
+
+impl Kind {
+    pub const ALL: [Self; 7] =
+        [Self::App, Self::Llm, Self::User, Self::Model, Self::Vendor, Self::Attribute, Self::All];
+
+    /// By its word.
+    pub fn named(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.word() == word)
+    }
+
+    /// `budgets.entity_type`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::App => "App",
+            Self::Llm => "LLM",
+            Self::User => "User",
+            Self::Model => "Model",
+            Self::Vendor => "Vendor",
+            Self::Attribute => "Attribute",
+            Self::All => "All",
+        }
+    }
+}
+
+/// What a budget is of; an attribute's key has no place here.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Entity {
+    pub kind: Kind,
+    pub id: Option<i64>,
+    pub value: Option<String>,
+}
+
 /// What a budget in money makes of a call whose price is not known.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Unpriced {

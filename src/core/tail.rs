@@ -2,56 +2,14 @@
 //! or ends, unless its time zone is a former one.
 
 use std::collections::{BTreeMap, HashMap};
-use std::hash::Hash;
 use std::ops::AddAssign;
 
 use bigdecimal::BigDecimal;
 
+use crate::budget::{Entity, Kind};
+
 /// In microseconds.
 const QUARTER: i64 = 900_000_000;
-
-/// What budgets are of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kind {
-    App,
-    Llm,
-    User,
-    Model,
-    Vendor,
-    Attribute,
-    All,
-}
-
-impl Kind {
-    const ALL: [Self; 7] =
-        [Self::App, Self::Llm, Self::User, Self::Model, Self::Vendor, Self::Attribute, Self::All];
-
-    /// By its word.
-    pub fn named(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.word() == word)
-    }
-
-    /// `budgets.entity_type`.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::App => "App",
-            Self::Llm => "LLM",
-            Self::User => "User",
-            Self::Model => "Model",
-            Self::Vendor => "Vendor",
-            Self::Attribute => "Attribute",
-            Self::All => "All",
-        }
-    }
-}
-
-/// What a budget is of; an attribute's key has no place here.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Entity {
-    pub kind: Kind,
-    pub id: Option<i64>,
-    pub value: Option<String>,
-}
 
 /// An event as budgets count it.
 #[derive(Debug, Clone)]
