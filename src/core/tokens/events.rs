@@ -6,6 +6,7 @@ use super::count::{at, text};
 use super::format::{Format, Takes};
 use super::settle::settle;
 use super::{ParseError, Usage, anthropic};
+use crate::pricing::standard_tier;
 
 /// The requests that the events tell of; none where they have no usage of this format. A body is the only event, and no stream.
 pub(super) fn read(format: &Format, events: &[Value], is_stream: bool) -> Result<Vec<Usage>, ParseError> {
@@ -52,7 +53,9 @@ fn last(format: &Format, events: &[Value], is_stream: bool) -> Result<Option<Usa
     read.is_partial |= is_stream && is_cut_off(format, events, event);
     read.model = format.last_text(events, format.model).map(str::to_owned);
     read.response_id = format.last_text(events, format.id).map(str::to_owned);
-    read.service_tier = format.last_text(events, format.tier).and_then(tier);
+    // Of several fields, one that says more than the ordinary tier.
+    let said = || format.tier.chunks(1).filter_map(|field| format.last_text(events, field).and_then(tier));
+    read.service_tier = said().find(|tier| !standard_tier(Some(tier)).is_empty()).or_else(|| said().next());
     Ok(Some(read))
 }
 
