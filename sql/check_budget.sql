@@ -265,7 +265,7 @@ BEGIN
     currency := NULL;
   ELSE
     SELECT p.cost, p.currency INTO cost, currency
-      FROM llm_usage._price(model, vendor, NULL, clock_timestamp(), prompt_tokens, 0, 0, completion_tokens, 0, 0, 0, 0) p;
+      FROM llm_usage._price(model, vendor, NULL, clock_timestamp(), prompt_tokens, 0, 0, completion_tokens) p;
   END IF;
 END $$;
 

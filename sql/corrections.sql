@@ -38,7 +38,10 @@ CREATE FUNCTION llm_usage._standing(event bigint) RETURNS SETOF llm_usage.usage_
            sum(e.prompt_tokens)::integer, sum(e.cache_read_tokens)::integer, sum(e.cache_write_tokens)::integer,
            sum(e.completion_tokens)::integer, sum(e.reasoning_tokens)::integer, sum(e.inference_tokens)::integer,
            sum(e.cache_write_1h_tokens)::integer, sum(e.prompt_audio_tokens)::integer,
-           sum(e.completion_audio_tokens)::integer, sum(e.unaccounted_tokens)::integer,
+           sum(e.completion_audio_tokens)::integer,
+           sum(e.cache_read_audio_tokens)::integer, sum(e.cache_read_image_tokens)::integer,
+           sum(e.prompt_image_tokens)::integer, sum(e.prompt_video_tokens)::integer, sum(e.completion_image_tokens)::integer,
+           sum(e.completion_video_tokens)::integer, sum(e.unaccounted_tokens)::integer,
            sum(llm_usage._requests(e.requests, e.corrects))::smallint, e.priced, e.currency, e.model, e.vendor, sum(e.cost),
            sum(e.reported_cost), e.service_tier, e.quality, e.rule_type, e.task_id, e.request_id, e.attrs
       FROM (SELECT o.* FROM llm_usage.usage_events o WHERE o.id = event
@@ -49,8 +52,11 @@ CREATE FUNCTION llm_usage._standing(event bigint) RETURNS SETOF llm_usage.usage_
     HAVING (sum(llm_usage._requests(e.requests, e.corrects)), sum(e.prompt_tokens), sum(e.cache_read_tokens),
             sum(e.cache_write_tokens), sum(e.completion_tokens), sum(e.reasoning_tokens), sum(e.inference_tokens),
             coalesce(sum(e.cache_write_1h_tokens), 0), coalesce(sum(e.prompt_audio_tokens), 0),
-            coalesce(sum(e.completion_audio_tokens), 0), coalesce(sum(e.unaccounted_tokens), 0),
-            coalesce(sum(e.cost), 0), coalesce(sum(e.reported_cost), 0)) <> (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+            coalesce(sum(e.completion_audio_tokens), 0),
+            coalesce(sum(e.cache_read_audio_tokens), 0), coalesce(sum(e.cache_read_image_tokens), 0),
+            coalesce(sum(e.prompt_image_tokens), 0), coalesce(sum(e.prompt_video_tokens), 0),
+            coalesce(sum(e.completion_image_tokens), 0), coalesce(sum(e.completion_video_tokens), 0), coalesce(sum(e.unaccounted_tokens), 0),
+            coalesce(sum(e.cost), 0), coalesce(sum(e.reported_cost), 0)) <> (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
   END;
 
 -- The event as it stands: the line that has its request, with what hand corrections of it in the same currency add.
@@ -62,7 +68,9 @@ CREATE FUNCTION llm_usage._standing_event(event bigint) RETURNS SETOF llm_usage.
     )
     SELECT NULL::bigint, l.occurred_at, l.app_id, l.llm_id, l.user_id, l.corrects,
            s.prompt_tokens, s.cache_read_tokens, s.cache_write_tokens, s.completion_tokens, s.reasoning_tokens, s.inference_tokens,
-           s.cache_write_1h_tokens, s.prompt_audio_tokens, s.completion_audio_tokens, s.unaccounted_tokens, l.requests, l.priced,
+           s.cache_write_1h_tokens, s.prompt_audio_tokens, s.completion_audio_tokens,
+           s.cache_read_audio_tokens, s.cache_read_image_tokens, s.prompt_image_tokens, s.prompt_video_tokens,
+           s.completion_image_tokens, s.completion_video_tokens, s.unaccounted_tokens, l.requests, l.priced,
            l.currency, l.model, l.vendor, CASE WHEN l.cost IS NOT NULL THEN s.cost END, s.reported_cost, l.service_tier, l.quality,
            l.rule_type, l.task_id, l.request_id, l.attrs
       FROM (SELECT * FROM line WHERE line.requests > 0 LIMIT 1) l
@@ -73,6 +81,12 @@ CREATE FUNCTION llm_usage._standing_event(event bigint) RETURNS SETOF llm_usage.
                sum(o.cache_write_1h_tokens)::integer AS cache_write_1h_tokens,
                sum(o.prompt_audio_tokens)::integer AS prompt_audio_tokens,
                sum(o.completion_audio_tokens)::integer AS completion_audio_tokens,
+               sum(o.cache_read_audio_tokens)::integer AS cache_read_audio_tokens,
+               sum(o.cache_read_image_tokens)::integer AS cache_read_image_tokens,
+               sum(o.prompt_image_tokens)::integer AS prompt_image_tokens,
+               sum(o.prompt_video_tokens)::integer AS prompt_video_tokens,
+               sum(o.completion_image_tokens)::integer AS completion_image_tokens,
+               sum(o.completion_video_tokens)::integer AS completion_video_tokens,
                sum(o.unaccounted_tokens)::integer AS unaccounted_tokens, sum(o.cost) AS cost, sum(o.reported_cost) AS reported_cost
           FROM line o WHERE o.currency = l.currency) s;
   END;
@@ -122,11 +136,15 @@ BEGIN
     INSERT INTO llm_usage.usage_events AS e
       (occurred_at, app_id, llm_id, user_id, corrects, prompt_tokens, cache_read_tokens, cache_write_tokens, completion_tokens,
        reasoning_tokens, inference_tokens, cache_write_1h_tokens, prompt_audio_tokens, completion_audio_tokens,
+       cache_read_audio_tokens, cache_read_image_tokens, prompt_image_tokens, prompt_video_tokens, completion_image_tokens,
+       completion_video_tokens,
        unaccounted_tokens, requests, priced, currency, model, vendor, cost, reported_cost, service_tier, quality, rule_type,
        task_id, request_id, attrs)
     SELECT s.occurred_at, s.app_id, s.llm_id, s.user_id, event, -s.prompt_tokens, -s.cache_read_tokens, -s.cache_write_tokens,
            -s.completion_tokens, -s.reasoning_tokens, -s.inference_tokens, -s.cache_write_1h_tokens, -s.prompt_audio_tokens,
-           -s.completion_audio_tokens, -s.unaccounted_tokens, -s.requests, s.priced, s.currency, s.model, s.vendor, -s.cost,
+           -s.completion_audio_tokens,
+           -s.cache_read_audio_tokens, -s.cache_read_image_tokens, -s.prompt_image_tokens, -s.prompt_video_tokens,
+           -s.completion_image_tokens, -s.completion_video_tokens, -s.unaccounted_tokens, -s.requests, s.priced, s.currency, s.model, s.vendor, -s.cost,
            -s.reported_cost, s.service_tier, s.quality, s.rule_type, s.task_id, s.request_id, s.attrs
       FROM llm_usage._standing(event) s
      WHERE replacement IS NOT DISTINCT FROM NULL
@@ -138,12 +156,16 @@ BEGIN
     INSERT INTO llm_usage.usage_events AS e
       (occurred_at, app_id, llm_id, user_id, corrects, prompt_tokens, cache_read_tokens, cache_write_tokens, completion_tokens,
        reasoning_tokens, inference_tokens, cache_write_1h_tokens, prompt_audio_tokens, completion_audio_tokens,
+       cache_read_audio_tokens, cache_read_image_tokens, prompt_image_tokens, prompt_video_tokens, completion_image_tokens,
+       completion_video_tokens,
        unaccounted_tokens, requests, priced, currency, model, vendor, cost, reported_cost, service_tier, quality, rule_type,
        task_id, request_id, attrs)
     SELECT r.occurred_at, coalesce(r.app_id, 0), coalesce(r.llm_id, 0), r.user_id, event, coalesce(r.prompt_tokens, 0),
            coalesce(r.cache_read_tokens, 0), coalesce(r.cache_write_tokens, 0), coalesce(r.completion_tokens, 0),
            coalesce(r.reasoning_tokens, 0), coalesce(r.inference_tokens, 0), r.cache_write_1h_tokens, r.prompt_audio_tokens,
-           r.completion_audio_tokens, r.unaccounted_tokens, 1, r.priced, coalesce(r.currency, llm_usage._default_currency()),
+           r.completion_audio_tokens,
+           r.cache_read_audio_tokens, r.cache_read_image_tokens, r.prompt_image_tokens, r.prompt_video_tokens,
+           r.completion_image_tokens, r.completion_video_tokens, r.unaccounted_tokens, 1, r.priced, coalesce(r.currency, llm_usage._default_currency()),
            r.model, r.vendor, r.cost, r.reported_cost, r.service_tier, r.quality, r.rule_type, r.task_id, r.request_id, r.attrs
       FROM (SELECT replacement.*) r
     RETURNING e.id, NULL, e.cost, e.currency INTO result;
@@ -198,6 +220,12 @@ CREATE FUNCTION llm_usage.correct_usage(
     cache_write_1h_tokens bigint DEFAULT NULL,
     prompt_audio_tokens bigint DEFAULT NULL,
     completion_audio_tokens bigint DEFAULT NULL,
+    cache_read_audio_tokens bigint DEFAULT NULL,
+    cache_read_image_tokens bigint DEFAULT NULL,
+    prompt_image_tokens bigint DEFAULT NULL,
+    prompt_video_tokens bigint DEFAULT NULL,
+    completion_image_tokens bigint DEFAULT NULL,
+    completion_video_tokens bigint DEFAULT NULL,
     reported_cost numeric DEFAULT NULL,
     quality text DEFAULT NULL,
     unaccounted_tokens bigint DEFAULT NULL)
@@ -214,6 +242,9 @@ DECLARE
     'reasoning_tokens', reasoning_tokens, 'inference_tokens', inference_tokens, 'cost', cost, 'currency', currency,
     'task_id', task_id, 'rule_type', rule_type, 'service_tier', service_tier, 'cache_write_1h_tokens', cache_write_1h_tokens,
     'prompt_audio_tokens', prompt_audio_tokens, 'completion_audio_tokens', completion_audio_tokens,
+    'cache_read_audio_tokens', cache_read_audio_tokens, 'cache_read_image_tokens', cache_read_image_tokens,
+    'prompt_image_tokens', prompt_image_tokens, 'prompt_video_tokens', prompt_video_tokens,
+    'completion_image_tokens', completion_image_tokens, 'completion_video_tokens', completion_video_tokens,
     'reported_cost', reported_cost, 'quality', quality, 'unaccounted_tokens', unaccounted_tokens))
     || CASE WHEN attrs IS NULL THEN '{}'::jsonb ELSE jsonb_build_object('attrs', attrs) END;
   before   jsonb;
@@ -244,5 +275,5 @@ BEGIN
   result := llm_usage._replace_event(event_id, jsonb_populate_record(standing, given), 'corrected', reason);
   RETURN result;
 END $$;
-COMMENT ON FUNCTION llm_usage.correct_usage(bigint, text, text, bigint, bigint, bigint, text, bigint, bigint, bigint, bigint, bigint, bigint, numeric, text, text, text, jsonb, text, bigint, bigint, bigint, numeric, text, bigint) IS
+COMMENT ON FUNCTION llm_usage.correct_usage(bigint, text, text, bigint, bigint, bigint, text, bigint, bigint, bigint, bigint, bigint, bigint, numeric, text, text, text, jsonb, text, bigint, bigint, bigint, bigint, bigint, bigint, bigint, bigint, bigint, numeric, text, bigint) IS
   'Gives an event other values: takes back what stands of it, as void_usage() does, and appends the event as it should be, at its own time; every report is as if it had been recorded so. Arguments are columns of usage_events, NULL leaves a value as it is. A cost that was computed is computed anew when what it was computed from has changed; a given cost stays, unless another is given. reason is kept in corrections. Returns the id of the event, status corrected, or unchanged when nothing differs, and what it costs now. Errors: as void_usage(); 22023 for a bad value; 55000 for an event that was voided.';

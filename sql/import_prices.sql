@@ -23,7 +23,9 @@ BEGIN
              vendor text, model text, service_tier text, above_tokens bigint, is_default boolean,
              input_per_token numeric, output_per_token numeric, cache_read_per_token numeric,
              cache_write_per_token numeric, cache_write_1h_per_token numeric, reasoning_per_token numeric,
-             prompt_audio_per_token numeric, completion_audio_per_token numeric)
+             prompt_audio_per_token numeric, completion_audio_per_token numeric,
+             cache_read_audio_per_token numeric, cache_read_image_per_token numeric, prompt_image_per_token numeric,
+             prompt_video_per_token numeric, completion_image_per_token numeric, completion_video_per_token numeric)
   ), known AS (
     -- What the list said last before that, by an earlier import or by the shipped rows.
     SELECT DISTINCT ON (p.model, p.vendor, p.service_tier, p.above_tokens) p.*
@@ -39,7 +41,9 @@ BEGIN
     SELECT k.vendor, k.model, k.service_tier, k.above_tokens, k.is_default,
            base.input_per_token, base.output_per_token, base.cache_read_per_token, base.cache_write_per_token,
            base.cache_write_1h_per_token, base.reasoning_per_token, base.prompt_audio_per_token,
-           base.completion_audio_per_token
+           base.completion_audio_per_token,
+           base.cache_read_audio_per_token, base.cache_read_image_per_token, base.prompt_image_per_token,
+           base.prompt_video_per_token, base.completion_image_per_token, base.completion_video_per_token
       FROM known k
       LEFT JOIN listed base
         ON (base.model, base.vendor, base.service_tier, base.above_tokens) = (k.model, k.vendor, k.service_tier, 0)
@@ -50,16 +54,23 @@ BEGIN
       FROM wanted w
       LEFT JOIN known k USING (model, vendor, service_tier, above_tokens)
      WHERE k.model IS NULL
+        OR w.is_default <> k.is_default
         OR (w.input_per_token, w.output_per_token, w.cache_read_per_token, w.cache_write_per_token,
-            w.cache_write_1h_per_token, w.reasoning_per_token, w.prompt_audio_per_token, w.completion_audio_per_token)
+            w.cache_write_1h_per_token, w.reasoning_per_token, w.prompt_audio_per_token, w.completion_audio_per_token,
+            w.cache_read_audio_per_token, w.cache_read_image_per_token, w.prompt_image_per_token, w.prompt_video_per_token,
+            w.completion_image_per_token, w.completion_video_per_token)
            IS DISTINCT FROM
            (k.input_per_token, k.output_per_token, k.cache_read_per_token, k.cache_write_per_token,
-            k.cache_write_1h_per_token, k.reasoning_per_token, k.prompt_audio_per_token, k.completion_audio_per_token)
+            k.cache_write_1h_per_token, k.reasoning_per_token, k.prompt_audio_per_token, k.completion_audio_per_token,
+            k.cache_read_audio_per_token, k.cache_read_image_per_token, k.prompt_image_per_token, k.prompt_video_per_token,
+            k.completion_image_per_token, k.completion_video_per_token)
   ), written AS (
     INSERT INTO llm_usage.model_prices
       (vendor, model, service_tier, above_tokens, is_default, source, currency, valid_from,
        input_per_token, output_per_token, cache_read_per_token, cache_write_per_token, cache_write_1h_per_token,
-       reasoning_per_token, prompt_audio_per_token, completion_audio_per_token)
+       reasoning_per_token, prompt_audio_per_token, completion_audio_per_token,
+       cache_read_audio_per_token, cache_read_image_per_token, prompt_image_per_token, prompt_video_per_token,
+       completion_image_per_token, completion_video_per_token)
     SELECT d.vendor, d.model, d.service_tier, d.above_tokens, d.is_default, 'catalog', 'USD',
            CASE WHEN starting IS NOT NULL THEN starting
                 -- No other price is known: it is the best one for any time.
@@ -73,7 +84,9 @@ BEGIN
                                          AND p.source = 'catalog' AND p.valid_from <= now()))
            END,
            d.input_per_token, d.output_per_token, d.cache_read_per_token, d.cache_write_per_token,
-           d.cache_write_1h_per_token, d.reasoning_per_token, d.prompt_audio_per_token, d.completion_audio_per_token
+           d.cache_write_1h_per_token, d.reasoning_per_token, d.prompt_audio_per_token, d.completion_audio_per_token,
+           d.cache_read_audio_per_token, d.cache_read_image_per_token, d.prompt_image_per_token, d.prompt_video_per_token,
+           d.completion_image_per_token, d.completion_video_per_token
       FROM different d
   )
   SELECT count(*) FILTER (WHERE d.is_new), count(*) FILTER (WHERE NOT d.is_new), (SELECT count(*) FROM wanted)

@@ -16,6 +16,12 @@ CREATE TABLE llm_usage.usage_events (
   cache_write_1h_tokens   integer,
   prompt_audio_tokens     integer,
   completion_audio_tokens integer,
+  cache_read_audio_tokens integer,
+  cache_read_image_tokens integer,
+  prompt_image_tokens     integer,
+  prompt_video_tokens     integer,
+  completion_image_tokens integer,
+  completion_video_tokens integer,
   unaccounted_tokens      integer,
   requests                smallint,
   priced                  boolean,
@@ -56,16 +62,22 @@ COMMENT ON COLUMN llm_usage.usage_events.completion_tokens IS 'All output tokens
 COMMENT ON COLUMN llm_usage.usage_events.reasoning_tokens IS 'The part of completion_tokens spent on reasoning; never added again.';
 COMMENT ON COLUMN llm_usage.usage_events.inference_tokens IS 'For an evaluation: tokens of the user''s inference that the rule was run on.';
 COMMENT ON COLUMN llm_usage.usage_events.user_id IS 'users.id of who made the request; NULL: unknown.';
-COMMENT ON COLUMN llm_usage.usage_events.cache_write_1h_tokens IS 'The part of cache_write_tokens kept for an hour, which may have a price of its own.';
+COMMENT ON COLUMN llm_usage.usage_events.cache_write_1h_tokens IS 'The part of cache_write_tokens kept for an hour or more, which may have a price of its own.';
 COMMENT ON COLUMN llm_usage.usage_events.prompt_audio_tokens IS 'The part of prompt_tokens that is audio, which may have a price of its own.';
 COMMENT ON COLUMN llm_usage.usage_events.completion_audio_tokens IS 'The part of completion_tokens that is audio, which may have a price of its own.';
+COMMENT ON COLUMN llm_usage.usage_events.cache_read_audio_tokens IS 'The part of cache_read_tokens that is audio, which may have a price of its own.';
+COMMENT ON COLUMN llm_usage.usage_events.cache_read_image_tokens IS 'The part of cache_read_tokens that is of images, which may have a price of its own.';
+COMMENT ON COLUMN llm_usage.usage_events.prompt_image_tokens IS 'The part of prompt_tokens that is of images, which may have a price of its own.';
+COMMENT ON COLUMN llm_usage.usage_events.prompt_video_tokens IS 'The part of prompt_tokens that is of video, which may have a price of its own.';
+COMMENT ON COLUMN llm_usage.usage_events.completion_image_tokens IS 'The part of completion_tokens that is of images, which may have a price of its own.';
+COMMENT ON COLUMN llm_usage.usage_events.completion_video_tokens IS 'The part of completion_tokens that is of video, which may have a price of its own.';
 COMMENT ON COLUMN llm_usage.usage_events.unaccounted_tokens IS 'The provider''s total minus what the token kinds add up to; NULL: they do.';
 COMMENT ON COLUMN llm_usage.usage_events.corrects IS 'The id of the event that this one corrects. A correction may have negative counts and cost, and is no request unless requests says so.';
 COMMENT ON COLUMN llm_usage.usage_events.requests IS 'How many requests the row adds. NULL: 1, in a correction 0. What takes an event back says -1, what stands in its place 1.';
 COMMENT ON COLUMN llm_usage.usage_events.priced IS 'NULL: the writer gave the cost; true: it was computed from model_prices; false: no price was known.';
 COMMENT ON COLUMN llm_usage.usage_events.currency IS 'ISO 4217 code of cost; default llm_usage.default_currency.';
 COMMENT ON COLUMN llm_usage.usage_events.model IS 'The model as the provider names it.';
-COMMENT ON COLUMN llm_usage.usage_events.vendor IS 'Who is paid, as in model_prices; NULL: the one that the model''s name means.';
+COMMENT ON COLUMN llm_usage.usage_events.vendor IS 'Who is paid, as in model_prices; NULL: the one that the model''s name means: the one marked there, the one that stands before a slash in it, or the only one.';
 COMMENT ON COLUMN llm_usage.usage_events.cost IS 'What the request cost, in currency. NULL: no price is known, which is not the same as free.';
 COMMENT ON COLUMN llm_usage.usage_events.reported_cost IS 'What the provider itself said that the request cost, in currency; beside cost, and in no sum with it. NULL: nothing, or something in another currency than the price''s.';
 COMMENT ON COLUMN llm_usage.usage_events.quality IS 'How good the figures are. NULL: reported by the provider; partial: a part of them, of an aborted stream; estimated: not the provider''s.';

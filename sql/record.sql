@@ -49,6 +49,8 @@ BEGIN
               service_tier text, prompt_tokens bigint, cache_read_tokens bigint, cache_write_tokens bigint,
               completion_tokens bigint, reasoning_tokens bigint, inference_tokens bigint,
               cache_write_1h_tokens bigint, prompt_audio_tokens bigint, completion_audio_tokens bigint,
+              cache_read_audio_tokens bigint, cache_read_image_tokens bigint, prompt_image_tokens bigint,
+              prompt_video_tokens bigint, completion_image_tokens bigint, completion_video_tokens bigint,
               cost numeric, currency text, rule_type text, task_id text, request_id text, attrs jsonb,
               reported_cost numeric, quality text, unaccounted_tokens bigint, source text, billed uuid))
            WITH ORDINALITY AS e
@@ -65,12 +67,16 @@ BEGIN
       (id, occurred_at, app_id, llm_id, user_id, vendor, model, service_tier,
        prompt_tokens, cache_read_tokens, cache_write_tokens, completion_tokens, reasoning_tokens, inference_tokens,
        cache_write_1h_tokens, prompt_audio_tokens, completion_audio_tokens,
+       cache_read_audio_tokens, cache_read_image_tokens, prompt_image_tokens, prompt_video_tokens, completion_image_tokens,
+       completion_video_tokens,
        cost, currency, rule_type, task_id, request_id, attrs, reported_cost, quality, unaccounted_tokens)
     OVERRIDING SYSTEM VALUE
     SELECT e.id, coalesce(e.occurred_at, now()), coalesce(e.app_id, 0), coalesce(e.llm_id, 0), e.user_id, e.vendor, e.model,
            e.service_tier, coalesce(e.prompt_tokens, 0), coalesce(e.cache_read_tokens, 0),
            coalesce(e.cache_write_tokens, 0), coalesce(e.completion_tokens, 0), coalesce(e.reasoning_tokens, 0),
            coalesce(e.inference_tokens, 0), e.cache_write_1h_tokens, e.prompt_audio_tokens, e.completion_audio_tokens,
+           e.cache_read_audio_tokens, e.cache_read_image_tokens, e.prompt_image_tokens, e.prompt_video_tokens,
+           e.completion_image_tokens, e.completion_video_tokens,
            e.cost, coalesce(e.currency, llm_usage._default_currency()), e.rule_type, e.task_id, e.request_id, e.attrs,
            e.reported_cost, e.quality, e.unaccounted_tokens
       FROM element e
@@ -134,6 +140,12 @@ CREATE FUNCTION llm_usage.record_usage(
     cache_write_1h_tokens bigint DEFAULT NULL,
     prompt_audio_tokens bigint DEFAULT NULL,
     completion_audio_tokens bigint DEFAULT NULL,
+    cache_read_audio_tokens bigint DEFAULT NULL,
+    cache_read_image_tokens bigint DEFAULT NULL,
+    prompt_image_tokens bigint DEFAULT NULL,
+    prompt_video_tokens bigint DEFAULT NULL,
+    completion_image_tokens bigint DEFAULT NULL,
+    completion_video_tokens bigint DEFAULT NULL,
     reported_cost numeric DEFAULT NULL,
     quality text DEFAULT NULL,
     unaccounted_tokens bigint DEFAULT NULL,
@@ -147,7 +159,9 @@ DECLARE
   result llm_usage.recorded;
   billed uuid := llm_usage._checked_charge(
     model, vendor, service_tier, prompt_tokens, cache_read_tokens, cache_write_tokens, completion_tokens, reasoning_tokens,
-    inference_tokens, cache_write_1h_tokens, prompt_audio_tokens, completion_audio_tokens, cost, currency, app_id, llm_id,
+    inference_tokens, cache_write_1h_tokens, prompt_audio_tokens, completion_audio_tokens,
+    cache_read_audio_tokens, cache_read_image_tokens, prompt_image_tokens, prompt_video_tokens, completion_image_tokens,
+    completion_video_tokens, cost, currency, app_id, llm_id,
     user_id, occurred_at, rule_type, task_id, request_id, source,
     CASE WHEN jsonb_typeof(attrs) <> 'object' THEN attrs::text END, reported_cost, quality, unaccounted_tokens);
   of_app bigint := llm_usage._own_app(coalesce(app_id, 0));
@@ -169,6 +183,9 @@ BEGIN
                'task_id', task_id, 'rule_type', rule_type, 'request_id', request_id,
                'service_tier', service_tier, 'cache_write_1h_tokens', cache_write_1h_tokens,
                'prompt_audio_tokens', prompt_audio_tokens, 'completion_audio_tokens', completion_audio_tokens,
+               'cache_read_audio_tokens', cache_read_audio_tokens, 'cache_read_image_tokens', cache_read_image_tokens,
+               'prompt_image_tokens', prompt_image_tokens, 'prompt_video_tokens', prompt_video_tokens,
+               'completion_image_tokens', completion_image_tokens, 'completion_video_tokens', completion_video_tokens,
                'reported_cost', reported_cost, 'quality', quality, 'unaccounted_tokens', unaccounted_tokens,
                'source', source)::text)::jsonb
              || CASE WHEN attrs IS NULL THEN '{}' ELSE jsonb_build_object('attrs', attrs) END)) r;
@@ -179,18 +196,22 @@ BEGIN
     (id, occurred_at, app_id, llm_id, user_id, vendor, model, service_tier,
      prompt_tokens, cache_read_tokens, cache_write_tokens, completion_tokens, reasoning_tokens, inference_tokens,
      cache_write_1h_tokens, prompt_audio_tokens, completion_audio_tokens,
+     cache_read_audio_tokens, cache_read_image_tokens, prompt_image_tokens, prompt_video_tokens, completion_image_tokens,
+     completion_video_tokens,
      cost, currency, rule_type, task_id, request_id, attrs, reported_cost, quality, unaccounted_tokens)
   OVERRIDING SYSTEM VALUE
   VALUES (new_id, coalesce(occurred_at, now()), of_app, coalesce(llm_id, 0), user_id, vendor, model, service_tier,
           coalesce(prompt_tokens, 0), coalesce(cache_read_tokens, 0), coalesce(cache_write_tokens, 0),
           coalesce(completion_tokens, 0), coalesce(reasoning_tokens, 0), coalesce(inference_tokens, 0),
           cache_write_1h_tokens, prompt_audio_tokens, completion_audio_tokens,
+          cache_read_audio_tokens, cache_read_image_tokens, prompt_image_tokens, prompt_video_tokens,
+          completion_image_tokens, completion_video_tokens,
           cost, coalesce(currency, llm_usage._default_currency()), rule_type, task_id, request_id, attrs,
           reported_cost, quality, unaccounted_tokens)
   RETURNING e.id, 'recorded', e.cost, e.currency INTO result;
   RETURN result;
 END $$;
-COMMENT ON FUNCTION llm_usage.record_usage(text, bigint, bigint, bigint, text, bigint, bigint, bigint, bigint, bigint, bigint, numeric, text, timestamptz, text, text, text, jsonb, text, bigint, bigint, bigint, numeric, text, bigint, text) IS
+COMMENT ON FUNCTION llm_usage.record_usage(text, bigint, bigint, bigint, text, bigint, bigint, bigint, bigint, bigint, bigint, numeric, text, timestamptz, text, text, text, jsonb, text, bigint, bigint, bigint, bigint, bigint, bigint, bigint, bigint, bigint, numeric, text, bigint, text) IS
   'Records one event; the arguments are columns of usage_events, and NULL means a column''s default. With a request_id the call has a request key, (app_id, source, request_id), and is recorded once for it, at least for llm_usage.idempotency_window; source names who gave the request_id, and is no column. Returns one row: id of the event, status, and cost in currency: the given cost, or the one computed from model_prices, or NULL where no price is known. status: recorded; duplicate (the key is known with the same content, or a better figure: nothing was written); superseded (the key is known with a partial or estimated figure, which this one replaces as correct_usage() does, with all its counts and costs; what it does not say of LLM, user, vendor, service_tier, task, rule or attrs stays as it was); conflict (the key is known with other content: nothing was written, both are in the table conflicts); already_voided (what it would replace was voided: nothing was written). Content is what was billed: model, vendor, service_tier, all token counts, and cost and currency where they are given; not the time, which a retry may not know, nor who, nor attrs. Errors: 22004 without a model; 22023 for a negative or absurd count, a bad cost, currency, instant or text.';
 
 -- Writes what is good of a checked batch, the first of its two documents, and says what was known and what, in the second, was not good.

@@ -51,7 +51,9 @@ CREATE FUNCTION llm_usage._repriced(
       FROM (SELECT ROW(NULL, e.occurred_at, e.app_id, e.llm_id, e.user_id, coalesce(e.corrects, e.id), sum(e.prompt_tokens),
                        sum(e.cache_read_tokens), sum(e.cache_write_tokens), sum(e.completion_tokens), sum(e.reasoning_tokens),
                        sum(e.inference_tokens), sum(e.cache_write_1h_tokens), sum(e.prompt_audio_tokens),
-                       sum(e.completion_audio_tokens), sum(e.unaccounted_tokens),
+                       sum(e.completion_audio_tokens),
+                       sum(e.cache_read_audio_tokens), sum(e.cache_read_image_tokens), sum(e.prompt_image_tokens),
+                       sum(e.prompt_video_tokens), sum(e.completion_image_tokens), sum(e.completion_video_tokens), sum(e.unaccounted_tokens),
                        sum(llm_usage._requests(e.requests, e.corrects)), e.priced, e.currency, e.model, e.vendor, sum(e.cost),
                        sum(e.reported_cost), e.service_tier, e.quality, e.rule_type, e.task_id, e.request_id,
                        e.attrs)::llm_usage.usage_events AS event
@@ -69,7 +71,9 @@ CREATE FUNCTION llm_usage._repriced(
              (s.event).model, (s.event).vendor, (s.event).service_tier, (s.event).occurred_at, (s.event).prompt_tokens,
              (s.event).cache_read_tokens, (s.event).cache_write_tokens, (s.event).completion_tokens,
              (s.event).reasoning_tokens, (s.event).cache_write_1h_tokens, (s.event).prompt_audio_tokens,
-             (s.event).completion_audio_tokens) p
+             (s.event).completion_audio_tokens,
+             (s.event).cache_read_audio_tokens, (s.event).cache_read_image_tokens, (s.event).prompt_image_tokens,
+             (s.event).prompt_video_tokens, (s.event).completion_image_tokens, (s.event).completion_video_tokens) p
      WHERE (s.event).cost IS DISTINCT FROM p.cost OR (s.event).currency <> p.currency;
   END;
 
@@ -86,12 +90,16 @@ CREATE FUNCTION llm_usage._append_repriced(
       INSERT INTO llm_usage.usage_events AS n
         (occurred_at, app_id, llm_id, user_id, corrects, prompt_tokens, cache_read_tokens, cache_write_tokens, completion_tokens,
          reasoning_tokens, inference_tokens, cache_write_1h_tokens, prompt_audio_tokens, completion_audio_tokens,
+         cache_read_audio_tokens, cache_read_image_tokens, prompt_image_tokens, prompt_video_tokens, completion_image_tokens,
+         completion_video_tokens,
          unaccounted_tokens, requests, priced, currency, model, vendor, cost, reported_cost, service_tier, quality, rule_type,
          task_id, request_id, attrs)
       SELECT e.occurred_at, e.app_id, e.llm_id, e.user_id, e.corrects, s.sign * e.prompt_tokens, s.sign * e.cache_read_tokens,
              s.sign * e.cache_write_tokens, s.sign * e.completion_tokens, s.sign * e.reasoning_tokens,
              s.sign * e.inference_tokens, s.sign * e.cache_write_1h_tokens, s.sign * e.prompt_audio_tokens,
-             s.sign * e.completion_audio_tokens, s.sign * e.unaccounted_tokens, s.sign * e.requests,
+             s.sign * e.completion_audio_tokens,
+             s.sign * e.cache_read_audio_tokens, s.sign * e.cache_read_image_tokens, s.sign * e.prompt_image_tokens,
+             s.sign * e.prompt_video_tokens, s.sign * e.completion_image_tokens, s.sign * e.completion_video_tokens, s.sign * e.unaccounted_tokens, s.sign * e.requests,
              CASE s.sign WHEN -1 THEN e.priced ELSE true END, CASE s.sign WHEN 1 THEN r.new_currency ELSE e.currency END,
              e.model, e.vendor, CASE s.sign WHEN -1 THEN -e.cost WHEN 0 THEN r.new_cost - e.cost ELSE r.new_cost END,
              CASE WHEN s.sign < 1 OR e.currency = r.new_currency THEN s.sign * e.reported_cost END, e.service_tier, e.quality, e.rule_type, e.task_id, e.request_id, e.attrs

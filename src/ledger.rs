@@ -134,6 +134,12 @@ fn cost(row: &Columns) -> Result<Option<(BigDecimal, String)>, ErrorReport> {
         cache_write_1h_tokens: row.number(const { event_column("cache_write_1h_tokens") }),
         prompt_audio_tokens: row.number(const { event_column("prompt_audio_tokens") }),
         completion_audio_tokens: row.number(const { event_column("completion_audio_tokens") }),
+        cache_read_audio_tokens: row.number(const { event_column("cache_read_audio_tokens") }),
+        cache_read_image_tokens: row.number(const { event_column("cache_read_image_tokens") }),
+        prompt_image_tokens: row.number(const { event_column("prompt_image_tokens") }),
+        prompt_video_tokens: row.number(const { event_column("prompt_video_tokens") }),
+        completion_image_tokens: row.number(const { event_column("completion_image_tokens") }),
+        completion_video_tokens: row.number(const { event_column("completion_video_tokens") }),
     };
     prices::cost(model, request)
 }

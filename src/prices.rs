@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use bigdecimal::BigDecimal;
-use llm_usage_core::pricing::{Price, Rates, Request, Source, split_name};
+use llm_usage_core::pricing::{Price, Rates, Request, Source, marked_vendor, split_name};
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::heap_tuple::PgHeapTuple;
 use pgrx::pg_sys::panic::ErrorReport;
@@ -26,6 +26,8 @@ type Prices = Rc<[Price]>;
 struct Remembered {
     generation: u64,
     models: HashMap<String, Prices>,
+    /// Whether anything is paid to somebody of that name.
+    vendors: HashMap<String, bool>,
 }
 
 thread_local! {
@@ -35,21 +37,27 @@ thread_local! {
 }
 
 /// Cost and currency of a request, `None` where no price is known.
-pub fn cost<'a>(
-    model: &'a str,
-    mut request: Request<'a>,
-) -> Result<Option<(BigDecimal, String)>, ErrorReport> {
-    let mut prices = of_model(model)?;
-    let mut price = request.price(&prices);
-    if price.is_none()
-        && let Some((prefix, bare)) = split_name(model)
-        && request.vendor.is_none_or(|vendor| vendor == prefix)
+pub fn cost<'a>(model: &'a str, request: Request<'a>) -> Result<Option<(BigDecimal, String)>, ErrorReport> {
+    let prices = of_model(model)?;
+    let named = split_name(model).filter(|(prefix, _)| request.vendor.is_none_or(|vendor| vendor == *prefix));
+    let Some((prefix, bare)) = named else { return Ok(price_of(&request, &prices)) };
+    // A gateway's name says who is paid, unless its whole is a model of a vendor that is named or marked.
+    if (request.vendor.is_some() || marked_vendor(&prices, request.occurred_at).is_some())
+        && request.price(&prices).is_some()
     {
-        request.vendor = Some(prefix);
-        prices = of_model(bare)?;
-        price = request.price(&prices);
+        return Ok(price_of(&request, &prices));
     }
-    Ok(price.and_then(|price| Some((request.cost(&price.rates)?, price.currency.clone()))))
+    let of_bare = of_model(bare)?;
+    let by_name = Request { vendor: Some(prefix), ..request.clone() };
+    if by_name.price(&of_bare).is_some() {
+        return Ok(price_of(&by_name, &of_bare));
+    }
+    Ok(if is_vendor(prefix)? { None } else { price_of(&request, &prices) })
+}
+
+fn price_of(request: &Request, prices: &[Price]) -> Option<(BigDecimal, String)> {
+    let price = request.price(prices)?;
+    Some((request.cost(price, prices)?, price.currency.clone()))
 }
 
 /// What an event with these values costs at the prices of now, for those that were recorded at others; no row where no
@@ -65,10 +73,16 @@ fn _price(
     cache_read_tokens: Option<i64>,
     cache_write_tokens: Option<i64>,
     completion_tokens: Option<i64>,
-    reasoning_tokens: Option<i64>,
-    cache_write_1h_tokens: Option<i64>,
-    prompt_audio_tokens: Option<i64>,
-    completion_audio_tokens: Option<i64>,
+    reasoning_tokens: default!(Option<i64>, "NULL"),
+    cache_write_1h_tokens: default!(Option<i64>, "NULL"),
+    prompt_audio_tokens: default!(Option<i64>, "NULL"),
+    completion_audio_tokens: default!(Option<i64>, "NULL"),
+    cache_read_audio_tokens: default!(Option<i64>, "NULL"),
+    cache_read_image_tokens: default!(Option<i64>, "NULL"),
+    prompt_image_tokens: default!(Option<i64>, "NULL"),
+    prompt_video_tokens: default!(Option<i64>, "NULL"),
+    completion_image_tokens: default!(Option<i64>, "NULL"),
+    completion_video_tokens: default!(Option<i64>, "NULL"),
 ) -> Result<TableIterator<'static, (name!(cost, AnyNumeric), name!(currency, String))>, ErrorReport> {
     let request = Request {
         vendor,
@@ -82,43 +96,73 @@ fn _price(
         cache_write_1h_tokens: cache_write_1h_tokens.unwrap_or(0),
         prompt_audio_tokens: prompt_audio_tokens.unwrap_or(0),
         completion_audio_tokens: completion_audio_tokens.unwrap_or(0),
+        cache_read_audio_tokens: cache_read_audio_tokens.unwrap_or(0),
+        cache_read_image_tokens: cache_read_image_tokens.unwrap_or(0),
+        prompt_image_tokens: prompt_image_tokens.unwrap_or(0),
+        prompt_video_tokens: prompt_video_tokens.unwrap_or(0),
+        completion_image_tokens: completion_image_tokens.unwrap_or(0),
+        completion_video_tokens: completion_video_tokens.unwrap_or(0),
     };
     let priced = cost(model, request)?;
     let row = priced.map(|(cost, currency)| Ok((pg::numeric(&cost)?, currency))).transpose()?;
     Ok(TableIterator::new(row))
 }
 
-/// The price rows of a model, remembered until `model_prices` changes.
+/// The price rows of a model.
 pub fn of_model(model: &str) -> Result<Prices, ErrorReport> {
-    // Another isolation level sees the prices of its snapshot, which may be older than what is remembered.
-    if !pg::is_read_committed() || CHANGING.get() == pg::transaction_start() {
-        return fetch(model);
-    }
-    let generation = pg::generation();
-    let known = REMEMBERED.with_borrow_mut(|remembered| {
-        if remembered.generation != generation || remembered.models.len() >= MOST_MODELS {
-            *remembered = Remembered { generation, models: HashMap::new() };
-        }
-        remembered.models.get(model).cloned()
-    });
-    if let Some(prices) = known {
-        return Ok(prices);
-    }
-    let prices = fetch(model)?;
-    // A change that arrived during the query may not be in its answer.
-    if pg::generation() == generation {
-        REMEMBERED.with_borrow_mut(|remembered| remembered.models.insert(model.to_owned(), prices.clone()));
-    }
-    Ok(prices)
+    remembered(
+        model,
+        |remembered| &mut remembered.models,
+        |model| Ok(fetch(include_str!("prices.sql"), model, price)?.into()),
+    )
 }
 
-fn fetch(model: &str) -> Result<Prices, ErrorReport> {
-    let (query, args) = (include_str!("prices.sql"), [model.into()]);
-    let rows = pg::with_rights(|| match pg::is_read_only() {
-        true => query::select(query, &args, |row| price(&row)),
-        false => query::select_latest(query, &args, |row| price(&row)),
-    })?;
-    Ok(rows.into())
+fn is_vendor(name: &str) -> Result<bool, ErrorReport> {
+    remembered(
+        name,
+        |remembered| &mut remembered.vendors,
+        |name| Ok(!fetch(include_str!("vendor.sql"), name, |row| row.text(1))?.is_empty()),
+    )
+}
+
+/// What is known by a name, remembered until `model_prices` changes.
+fn remembered<T: Clone>(
+    name: &str,
+    known: impl Fn(&mut Remembered) -> &mut HashMap<String, T>,
+    fetch: impl Fn(&str) -> Result<T, ErrorReport>,
+) -> Result<T, ErrorReport> {
+    // Another isolation level sees the prices of its snapshot, which may be older than what is remembered.
+    if !pg::is_read_committed() || CHANGING.get() == pg::transaction_start() {
+        return fetch(name);
+    }
+    let generation = pg::generation();
+    let found = REMEMBERED.with_borrow_mut(|remembered| {
+        if remembered.generation != generation || known(remembered).len() >= MOST_MODELS {
+            *remembered = Remembered { generation, ..Remembered::default() };
+        }
+        known(remembered).get(name).cloned()
+    });
+    if let Some(found) = found {
+        return Ok(found);
+    }
+    let fetched = fetch(name)?;
+    // A change that arrived during the query may not be in its answer.
+    if pg::generation() == generation {
+        REMEMBERED.with_borrow_mut(|remembered| known(remembered).insert(name.to_owned(), fetched.clone()));
+    }
+    Ok(fetched)
+}
+
+fn fetch<T>(
+    query: &'static str,
+    name: &str,
+    shape: fn(&Row) -> Result<T, ErrorReport>,
+) -> Result<Vec<T>, ErrorReport> {
+    let args = [name.into()];
+    pg::with_rights(|| match pg::is_read_only() {
+        true => query::select(query, &args, |row| shape(&row)),
+        false => query::select_latest(query, &args, |row| shape(&row)),
+    })
 }
 
 fn price(row: &Row) -> Result<Price, ErrorReport> {
@@ -144,6 +188,12 @@ fn rates(row: &Row) -> Result<Rates, ErrorReport> {
         reasoning: row.decimal(13)?,
         prompt_audio: row.decimal(14)?,
         completion_audio: row.decimal(15)?,
+        cache_read_audio: row.decimal(16)?,
+        cache_read_image: row.decimal(17)?,
+        prompt_image: row.decimal(18)?,
+        prompt_video: row.decimal(19)?,
+        completion_image: row.decimal(20)?,
+        completion_video: row.decimal(21)?,
     })
 }
 

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use bigdecimal::{BigDecimal, Zero};
 use serde::Serialize;
 use serde_json::{Map, Number, Value};
 
@@ -13,13 +14,20 @@ use crate::event::{MOST_BYTES, json_type};
 use crate::money;
 
 /// The catalogue's key of a kind and the column that takes its price. A longer key stands before one it begins with.
-const KINDS: [(&str, &str); 8] = [
+const KINDS: [(&str, &str); 15] = [
+    ("cache_creation_input_token_cost_above_12hr", "cache_write_1h_per_token"),
     ("cache_creation_input_token_cost_above_1hr", "cache_write_1h_per_token"),
     ("cache_creation_input_token_cost", "cache_write_per_token"),
     ("cache_read_input_token_cost", "cache_read_per_token"),
     ("input_cost_per_audio_token", "prompt_audio_per_token"),
     ("input_cost_per_token", "input_per_token"),
     ("output_cost_per_audio_token", "completion_audio_per_token"),
+    ("cache_read_input_audio_token_cost", "cache_read_audio_per_token"),
+    ("cache_read_input_image_token_cost", "cache_read_image_per_token"),
+    ("input_cost_per_image_token", "prompt_image_per_token"),
+    ("input_cost_per_video_token", "prompt_video_per_token"),
+    ("output_cost_per_image_token", "completion_image_per_token"),
+    ("output_cost_per_video_token", "completion_video_per_token"),
     ("output_cost_per_reasoning_token", "reasoning_per_token"),
     ("output_cost_per_token", "output_per_token"),
 ];
@@ -106,7 +114,10 @@ impl Model {
         if NOT_BY_TOKEN.contains(&mode) {
             return Ok(None);
         }
-        let places = places(entry)?;
+        let mut places = places(entry)?;
+        if key.contains("claude") {
+            price_hour(&mut places);
+        }
         if places.is_empty() || is_priced_otherwise(entry, &places) {
             return Ok(None);
         }
@@ -233,6 +244,26 @@ fn inherit(places: &mut BTreeMap<Place, Prices>) {
     }
 }
 
+/// Of Claude an hour in the cache costs the same multiple of a write in each tier: multipliers stack (Claude docs, pricing of
+/// prompt caching). The catalogue leaves it out for batches.
+fn price_hour(places: &mut BTreeMap<Place, Prices>) {
+    const HOUR: &str = "cache_write_1h_per_token";
+    const WRITE: &str = "cache_write_per_token";
+    let ordinary = places.clone();
+    for ((_, above), prices) in places.iter_mut().filter(|((tier, _), _)| !tier.is_empty()) {
+        let of = |prices: &Prices, kind| prices.get(kind)?.to_string().parse::<BigDecimal>().ok();
+        let hour = ordinary.get(&(String::new(), *above)).and_then(|ordinary| {
+            let (hour, write, own) = (of(ordinary, HOUR)?, of(ordinary, WRITE)?, of(prices, WRITE)?);
+            let product = hour * own;
+            let price = (!write.is_zero()).then(|| &product / &write)?.normalized();
+            (&price * &write == product).then(|| money::price(&price.to_plain_string()))?
+        });
+        if let Some(hour) = hour {
+            prices.entry(HOUR).or_insert(hour);
+        }
+    }
+}
+
 /// Column, service tier and context length that a catalogue key names.
 fn place(key: &str) -> Option<(&'static str, String, i64)> {
     let (kind, column) = KINDS.iter().find(|(kind, _)| key.starts_with(kind))?;
@@ -282,8 +313,9 @@ mod tests {
                       "input_cost_per_token_above_200k_tokens_priority": 4.5e-06,
                       "input_cost_per_token_batches": 6.25e-07,
                       "cache_creation_input_token_cost_above_1hr_above_200k_tokens": 0.000009,
-                      "cache_creation_input_token_cost_above_12hr": 7,
-                      "max_tokens": 8192}}"#,
+                      "output_cost_per_token_above_12hr": 7,
+                      "max_tokens": 8192},
+                "w": {"litellm_provider": "xai", "cache_creation_input_token_cost_above_12hr_flex": 7}}"#,
         );
         assert_eq!(
             shown(&catalog),
@@ -292,9 +324,21 @@ mod tests {
                 r#"{"vendor":"vertex_ai","model":"g","service_tier":"","above_tokens":200000,"is_default":true,"cache_read_per_token":1.25e-07,"cache_write_1h_per_token":0.000009,"input_per_token":2.5e-06,"output_per_token":0.00001}"#,
                 r#"{"vendor":"vertex_ai","model":"g","service_tier":"batch","above_tokens":0,"is_default":true,"input_per_token":6.25e-07}"#,
                 r#"{"vendor":"vertex_ai","model":"g","service_tier":"priority","above_tokens":200000,"is_default":true,"input_per_token":4.5e-06}"#,
+                r#"{"vendor":"xai","model":"w","service_tier":"flex","above_tokens":0,"is_default":true,"cache_write_1h_per_token":7}"#,
             ]
         );
         assert_eq!(catalog.problems, []);
+    }
+
+    #[test]
+    fn an_hour_in_claudes_cache_costs_the_same_multiple_in_a_batch() {
+        let prices = r#"{"litellm_provider": "anthropic", "cache_creation_input_token_cost": 3.75e-06,
+            "cache_creation_input_token_cost_above_1hr": 6e-06, "cache_creation_input_token_cost_batches": 1.875e-06}"#;
+        let catalog = read(&format!(r#"{{"claude-x": {prices}, "other": {prices}}}"#));
+        let hours: Vec<_> =
+            catalog.rows.iter().map(|row| row.prices.get("cache_write_1h_per_token")).collect();
+        let hours: Vec<_> = hours.into_iter().map(|hour| hour.map(Number::to_string)).collect();
+        assert_eq!(hours, [Some("6e-06".into()), Some("0.000003".into()), Some("6e-06".into()), None]);
     }
 
     #[test]

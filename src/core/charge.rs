@@ -8,7 +8,7 @@ use siphasher::sip128::{Hasher128, SipHasher13};
 use crate::pricing::standard_tier;
 
 /// The token counts that [`Charge::counts`] holds, in its order.
-pub const COUNTS: [&str; 9] = [
+pub const COUNTS: [&str; 15] = [
     "prompt_tokens",
     "cache_read_tokens",
     "cache_write_tokens",
@@ -18,7 +18,16 @@ pub const COUNTS: [&str; 9] = [
     "cache_write_1h_tokens",
     "prompt_audio_tokens",
     "completion_audio_tokens",
+    "cache_read_audio_tokens",
+    "cache_read_image_tokens",
+    "prompt_image_tokens",
+    "prompt_video_tokens",
+    "completion_image_tokens",
+    "completion_video_tokens",
 ];
+
+/// Those after these came later: where there are none of them, the hash is what it was before.
+const FIRST_COUNTS: usize = 9;
 
 /// What was billed: all that decides the cost but the time, which a retry may not know.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -64,7 +73,10 @@ impl<'a> Charge<'a> {
             hasher.write(&(bytes.len() as u64).to_le_bytes());
             hasher.write(bytes);
         }
-        for count in self.counts {
+        let (first, later) = self.counts.split_at(FIRST_COUNTS);
+        first.iter().for_each(|count| hasher.write(&count.to_le_bytes()));
+        for (place, count) in later.iter().enumerate().filter(|(_, count)| **count != 0) {
+            hasher.write(&[place as u8]);
             hasher.write(&count.to_le_bytes());
         }
         hasher.finish128().as_u128()

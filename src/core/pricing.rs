@@ -32,6 +32,12 @@ pub struct Rates {
     pub reasoning: Option<BigDecimal>,
     pub prompt_audio: Option<BigDecimal>,
     pub completion_audio: Option<BigDecimal>,
+    pub cache_read_audio: Option<BigDecimal>,
+    pub cache_read_image: Option<BigDecimal>,
+    pub prompt_image: Option<BigDecimal>,
+    pub prompt_video: Option<BigDecimal>,
+    pub completion_image: Option<BigDecimal>,
+    pub completion_video: Option<BigDecimal>,
 }
 
 /// A row of `model_prices` of one model.
@@ -62,18 +68,33 @@ pub struct Request<'a> {
     pub cache_write_1h_tokens: i64,
     pub prompt_audio_tokens: i64,
     pub completion_audio_tokens: i64,
+    pub cache_read_audio_tokens: i64,
+    pub cache_read_image_tokens: i64,
+    pub prompt_image_tokens: i64,
+    pub prompt_video_tokens: i64,
+    pub completion_image_tokens: i64,
+    pub completion_video_tokens: i64,
 }
 
-impl Request<'_> {
+impl<'a> Request<'a> {
     /// The row of the model's prices that holds for this request. An own price holds whatever the lists say; in the
     /// lists a long context has its own row, and an imported row replaces a shipped one.
     pub fn price<'p>(&self, prices: &'p [Price]) -> Option<&'p Price> {
-        let vendor = self.vendor.or_else(|| default_vendor(prices, self.occurred_at))?;
-        let tier = standard_tier(self.service_tier);
+        let vendor = self.vendor.or_else(|| {
+            marked_vendor(prices, self.occurred_at).or_else(|| only_vendor(prices, self.occurred_at))
+        })?;
+        self.row(prices.iter(), vendor, standard_tier(self.service_tier))
+    }
+
+    fn row<'p>(
+        &self,
+        prices: impl Iterator<Item = &'p Price>,
+        vendor: &str,
+        tier: &str,
+    ) -> Option<&'p Price> {
         // A correction takes back tokens at the price at which they were counted.
         let input = (self.prompt_tokens + self.cache_read_tokens + self.cache_write_tokens).abs();
         prices
-            .iter()
             .filter(|price| price.vendor == vendor && price.service_tier == tier)
             .filter(|price| price.valid_from <= self.occurred_at)
             .filter(|price| price.above_tokens == 0 || price.above_tokens < input)
@@ -83,43 +104,98 @@ impl Request<'_> {
             })
     }
 
-    /// The cost at these rates; `None` where a kind that has tokens has no price.
-    pub fn cost(&self, rates: &Rates) -> Option<BigDecimal> {
-        let prompt_audio = part(self.prompt_audio_tokens, self.prompt_tokens);
-        let cache_write_1h = part(self.cache_write_1h_tokens, self.cache_write_tokens);
-        let reasoning = part(self.reasoning_tokens, self.completion_tokens);
-        let completion_audio = part(self.completion_audio_tokens, self.completion_tokens - reasoning);
-        let kinds = [
-            (self.prompt_tokens - prompt_audio, &rates.input, &None),
-            (prompt_audio, &rates.prompt_audio, &rates.input),
-            (self.cache_read_tokens, &rates.cache_read, &None),
-            (self.cache_write_tokens - cache_write_1h, &rates.cache_write, &None),
-            (cache_write_1h, &rates.cache_write_1h, &rates.cache_write),
-            (self.completion_tokens - reasoning - completion_audio, &rates.output, &None),
-            (reasoning, &rates.reasoning, &rates.output),
-            (completion_audio, &rates.completion_audio, &rates.output),
+    /// The cost at one of the model's prices; `None` where a kind that has tokens has no price. What the lists price apart in the
+    /// ordinary tier, a part or a long context, has no price in another tier that leaves it out.
+    pub fn cost(&self, price: &Price, prices: &[Price]) -> Option<BigDecimal> {
+        let is_listed = |price: &&Price| price.source != Source::Own;
+        let ordinary = match price.service_tier.as_str() {
+            tier if tier.is_empty() || price.source == Source::Own => None,
+            _ => self.row(prices.iter().filter(is_listed), &price.vendor, ""),
+        };
+        if ordinary.is_some_and(|ordinary| ordinary.above_tokens > price.above_tokens) {
+            return None;
+        }
+        self.sum(&price.rates, ordinary.map(|ordinary| &ordinary.rates))
+    }
+
+    fn sum(&self, rates: &Rates, ordinary: Option<&Rates>) -> Option<BigDecimal> {
+        let [prompt, prompt_audio, prompt_image, prompt_video] = parts(
+            self.prompt_tokens,
+            [self.prompt_audio_tokens, self.prompt_image_tokens, self.prompt_video_tokens],
+        );
+        let [cache_read, cache_read_audio, cache_read_image] =
+            parts(self.cache_read_tokens, [self.cache_read_audio_tokens, self.cache_read_image_tokens]);
+        let [cache_write, cache_write_1h] = parts(self.cache_write_tokens, [self.cache_write_1h_tokens]);
+        let [completion, reasoning, completion_audio, completion_image, completion_video] = parts(
+            self.completion_tokens,
+            [
+                self.reasoning_tokens,
+                self.completion_audio_tokens,
+                self.completion_image_tokens,
+                self.completion_video_tokens,
+            ],
+        );
+        type Rate = fn(&Rates) -> &Option<BigDecimal>;
+        let kinds: [(i64, Rate, Rate); 14] = [
+            (prompt, |of| &of.input, |of| &of.input),
+            (prompt_audio, |of| &of.prompt_audio, |of| &of.input),
+            (prompt_image, |of| &of.prompt_image, |of| &of.input),
+            (prompt_video, |of| &of.prompt_video, |of| &of.input),
+            (cache_read, |of| &of.cache_read, |of| &of.cache_read),
+            (cache_read_audio, |of| &of.cache_read_audio, |of| &of.cache_read),
+            (cache_read_image, |of| &of.cache_read_image, |of| &of.cache_read),
+            (cache_write, |of| &of.cache_write, |of| &of.cache_write),
+            (cache_write_1h, |of| &of.cache_write_1h, |of| &of.cache_write),
+            (completion, |of| &of.output, |of| &of.output),
+            (reasoning, |of| &of.reasoning, |of| &of.output),
+            (completion_audio, |of| &of.completion_audio, |of| &of.output),
+            (completion_image, |of| &of.completion_image, |of| &of.output),
+            (completion_video, |of| &of.completion_video, |of| &of.output),
         ];
         let mut cost = BigDecimal::default();
-        for (tokens, price, otherwise) in kinds.into_iter().filter(|(tokens, ..)| *tokens != 0) {
-            cost += price.as_ref().or(otherwise.as_ref())? * BigDecimal::from(tokens);
+        for (tokens, own, whole) in kinds.into_iter().filter(|(tokens, ..)| *tokens != 0) {
+            let is_apart = ordinary.is_some_and(|of| own(of).is_some() && own(of) != whole(of));
+            let otherwise = if is_apart { None } else { whole(rates).as_ref() };
+            cost += own(rates).as_ref().or(otherwise)? * BigDecimal::from(tokens);
         }
         Some(cost.normalized())
     }
 }
 
-/// A part is never more than its whole, whatever a provider says.
-fn part(part: i64, whole: i64) -> i64 {
-    part.clamp(whole.min(0), whole.max(0))
+/// What no part takes of a whole, and its parts, which are never more than it, whatever a provider says. A correction's are negative.
+fn parts<const PARTS: usize, const ALL: usize>(whole: i64, of: [i64; PARTS]) -> [i64; ALL] {
+    const { assert!(ALL == PARTS + 1) };
+    let mut all = [0; ALL];
+    all[0] = whole;
+    for (place, part) in of.into_iter().enumerate() {
+        all[place + 1] = part.clamp(all[0].min(0), all[0].max(0));
+        all[0] -= all[place + 1];
+    }
+    all
 }
 
-/// The vendor that a model's bare name means at an instant: the marked one, or the only one. Prices that are still to come change
-/// nothing.
-fn default_vendor(prices: &[Price], at: i64) -> Option<&str> {
+/// The vendor that is marked as the one that a model's name means at an instant. A catalogue says so anew with each of its rows.
+pub fn marked_vendor(prices: &[Price], at: i64) -> Option<&str> {
+    let holds = |price: &&Price| price.valid_from <= at;
+    let is_replaced = |price: &Price| {
+        let newer = |other: &Price| {
+            (&other.vendor, &other.service_tier, other.above_tokens, other.source)
+                == (&price.vendor, &price.service_tier, price.above_tokens, Source::Catalog)
+                && other.valid_from > price.valid_from
+        };
+        price.source == Source::Catalog && prices.iter().filter(holds).any(newer)
+    };
+    prices
+        .iter()
+        .filter(holds)
+        .filter(|price| price.is_default && !is_replaced(price))
+        .max_by_key(|price| (std::cmp::Reverse(price.source), price.valid_from))
+        .map(|price| price.vendor.as_str())
+}
+
+/// The only vendor of a model at an instant. Prices that are still to come change nothing.
+fn only_vendor(prices: &[Price], at: i64) -> Option<&str> {
     let mut prices = prices.iter().filter(|price| price.valid_from <= at);
-    let marked = prices.clone().filter(|price| price.is_default);
-    if let Some(price) = marked.max_by_key(|price| (std::cmp::Reverse(price.source), price.valid_from)) {
-        return Some(&price.vendor);
-    }
     let vendor = &prices.next()?.vendor;
     prices.all(|price| price.vendor == *vendor).then_some(vendor)
 }
@@ -160,7 +236,7 @@ mod tests {
 
     fn chosen(prices: &[Price], request: &Request) -> Option<String> {
         let price = request.price(prices)?;
-        request.cost(&price.rates).map(|cost| cost.to_plain_string())
+        request.cost(price, prices).map(|cost| cost.to_plain_string())
     }
 
     #[test]
@@ -183,13 +259,13 @@ mod tests {
             completion_audio_tokens: 1,
             ..Request::default()
         };
-        assert_eq!(request.cost(&rates), decimal("176")); // 20 + 50 + 50 + 56
+        assert_eq!(request.sum(&rates, None), decimal("176")); // 20 + 50 + 50 + 56
         rates.prompt_audio = decimal("40");
         rates.cache_write_1h = decimal("4");
         rates.reasoning = decimal("9");
         rates.completion_audio = decimal("80");
         // 6*2 + 4*40 + 100*0.5 + 15*2.5 + 5*4 + 3*8 + 3*9 + 80
-        assert_eq!(request.cost(&rates), decimal("410.5"));
+        assert_eq!(request.sum(&rates, None), decimal("410.5"));
         let correction = Request {
             prompt_tokens: -request.prompt_tokens,
             prompt_audio_tokens: -request.prompt_audio_tokens,
@@ -201,24 +277,24 @@ mod tests {
             completion_audio_tokens: -request.completion_audio_tokens,
             ..Request::default()
         };
-        assert_eq!(correction.cost(&rates), decimal("-410.5"));
+        assert_eq!(correction.sum(&rates, None), decimal("-410.5"));
     }
 
     #[test]
     fn an_unknown_price_matters_only_where_there_are_tokens() {
         let rates = Rates { input: decimal("0.0000025"), ..Rates::default() };
         let mut request = Request { prompt_tokens: 3, ..Request::default() };
-        assert_eq!(request.cost(&rates).map(|c| c.to_plain_string()), Some("0.0000075".into()));
+        assert_eq!(request.sum(&rates, None).map(|c| c.to_plain_string()), Some("0.0000075".into()));
         request.cache_read_tokens = 1;
-        assert_eq!(request.cost(&rates), None);
-        assert_eq!(Request::default().cost(&Rates::default()), decimal("0"));
+        assert_eq!(request.sum(&rates, None), None);
+        assert_eq!(Request::default().sum(&Rates::default(), None), decimal("0"));
     }
 
     #[test]
     fn a_part_is_never_more_than_its_whole() {
         let rates = Rates { output: decimal("1"), reasoning: decimal("10"), ..Rates::default() };
         let request = Request { completion_tokens: 16, reasoning_tokens: 19, ..Request::default() };
-        assert_eq!(request.cost(&rates), decimal("160"));
+        assert_eq!(request.sum(&rates, None), decimal("160"));
     }
 
     #[test]
@@ -265,6 +341,56 @@ mod tests {
         assert_eq!(cost(Some("default")), Some("2".into()));
         assert_eq!(cost(Some("flex")), Some("1".into()));
         assert_eq!(cost(Some("priority")), None);
+    }
+
+    #[test]
+    fn what_the_ordinary_tier_prices_apart_has_no_price_in_a_tier_that_leaves_it_out() {
+        let tier = |source, above_tokens, audio: Option<&str>| Price {
+            service_tier: "flex".into(),
+            rates: Rates {
+                input: decimal("1"),
+                prompt_audio: audio.and_then(decimal),
+                reasoning: decimal("3"),
+                ..Rates::default()
+            },
+            ..price("v", source, above_tokens, 0, "1")
+        };
+        let mut prices = vec![price("v", Source::Shipped, 0, 0, "2"), tier(Source::Catalog, 0, None)];
+        let of = |prompt_tokens, prompt_audio_tokens| Request {
+            service_tier: Some("flex"),
+            prompt_tokens,
+            prompt_audio_tokens,
+            ..Request::default()
+        };
+        assert_eq!(chosen(&prices, &of(4, 1)), Some("4".into()));
+        prices[0].rates.prompt_audio = decimal("2");
+        assert_eq!(chosen(&prices, &of(4, 1)), Some("4".into()));
+        prices[0].rates.prompt_audio = decimal("7");
+        assert_eq!((chosen(&prices, &of(4, 0)), chosen(&prices, &of(4, 1))), (Some("4".into()), None));
+        prices.push(price("v", Source::Catalog, 200, 0, "4"));
+        assert_eq!((chosen(&prices, &of(200, 0)), chosen(&prices, &of(201, 0))), (Some("200".into()), None));
+        prices.push(tier(Source::Catalog, 200, Some("5")));
+        assert_eq!(chosen(&prices, &of(201, 1)), Some("205".into()));
+        prices.push(tier(Source::Own, 0, None));
+        assert_eq!(chosen(&prices, &of(201, 1)), Some("201".into()));
+    }
+
+    #[test]
+    fn a_catalogue_says_anew_whom_a_name_means() {
+        let marked = |vendor, valid_from, is_default| Price {
+            is_default,
+            ..price(vendor, Source::Catalog, 0, valid_from, "1")
+        };
+        let mut prices = vec![marked("a", 0, true), marked("b", 0, false)];
+        assert_eq!(marked_vendor(&prices, 9), Some("a"));
+        prices.push(marked("a", 5, false));
+        assert_eq!((marked_vendor(&prices, 4), marked_vendor(&prices, 9)), (Some("a"), None));
+        prices.push(marked("b", 5, true));
+        assert_eq!(marked_vendor(&prices, 9), Some("b"));
+        let own =
+            |valid_from, is_default| Price { source: Source::Own, ..marked("c", valid_from, is_default) };
+        prices.extend([own(1, true), own(2, false)]);
+        assert_eq!(marked_vendor(&prices, 9), Some("c"));
     }
 
     #[test]

@@ -97,6 +97,12 @@ fn check_usage(usage: &Usage) -> Result<(), TestCaseError> {
         (usage.prompt_audio_tokens, usage.prompt_tokens),
         (usage.cache_write_1h_tokens, usage.cache_write_tokens),
         (usage.completion_audio_tokens, usage.completion_tokens),
+        (usage.cache_read_audio_tokens, usage.cache_read_tokens),
+        (usage.cache_read_image_tokens, usage.cache_read_tokens),
+        (usage.prompt_image_tokens, usage.prompt_tokens),
+        (usage.prompt_video_tokens, usage.prompt_tokens),
+        (usage.completion_image_tokens, usage.completion_tokens),
+        (usage.completion_video_tokens, usage.completion_tokens),
     ] {
         prop_assert!(0 <= part && part <= whole, "{usage:?}");
     }

@@ -108,6 +108,12 @@ fn is_sound(row: &Value) -> bool {
     let parts = [
         ("reasoning_tokens", "completion_tokens"),
         ("completion_audio_tokens", "completion_tokens"),
+        ("cache_read_audio_tokens", "cache_read_tokens"),
+        ("cache_read_image_tokens", "cache_read_tokens"),
+        ("prompt_image_tokens", "prompt_tokens"),
+        ("prompt_video_tokens", "prompt_tokens"),
+        ("completion_image_tokens", "completion_tokens"),
+        ("completion_video_tokens", "completion_tokens"),
         ("prompt_audio_tokens", "prompt_tokens"),
         ("cache_write_1h_tokens", "cache_write_tokens"),
     ];

@@ -6,7 +6,7 @@ use serde_json::{Number, Value};
 
 use super::ParseError;
 use super::count::{at, first_count, has, text};
-use super::settle::Counts;
+use super::settle::{Counts, MediumCounts};
 use crate::money;
 
 /// Where a count lies that is a part of the input or of the output.
@@ -48,6 +48,16 @@ pub(super) enum Cost {
 /// the `modality` of an item.
 pub(super) type Field = &'static [&'static str];
 
+/// Tokens that are no text: where their parts of the input, of what of it was cached, of [`Format::more_input`] and of the output are.
+pub(super) struct Medium {
+    pub input: Field,
+    pub cached: Field,
+    pub more: Field,
+    pub output: Field,
+}
+
+pub(super) const NONE: Medium = Medium { input: &[], cached: &[], more: &[], output: &[] };
+
 /// A response format.
 pub(super) struct Format {
     pub takes: Takes,
@@ -73,11 +83,11 @@ pub(super) struct Format {
     /// Input on top of the input, such as what a tool put into the prompt.
     pub more_input: Field,
     pub more: Place,
-    pub input_audio: Field,
-    pub audio: Place,
-    pub cached_audio: Field,
-    pub more_audio: Field,
-    pub output_audio: Field,
+    pub audio: Medium,
+    /// Where the audio of the input lies.
+    pub heard: Place,
+    pub image: Medium,
+    pub video: Medium,
     pub total: Field,
     pub cost: Cost,
     /// Where an object keeps the fields that name the response.
@@ -109,11 +119,10 @@ pub(super) const BASE: Format = Format {
     reasoned: Place::Inside,
     more_input: &[],
     more: Place::Beside,
-    input_audio: &[],
-    audio: Place::Inside,
-    cached_audio: &[],
-    more_audio: &[],
-    output_audio: &[],
+    audio: NONE,
+    heard: Place::Inside,
+    image: NONE,
+    video: NONE,
     total: &[],
     cost: Cost::Nowhere,
     body: &[""],
@@ -162,10 +171,9 @@ impl Format {
             cache_write_1h,
             output: get(self.output)?,
             reasoning: get(self.reasoning)?,
-            input_audio: get(self.input_audio)?,
-            cached_audio: first_count(usage, self.cached_audio)?,
-            more_audio: get(self.more_audio)?,
-            output_audio: get(self.output_audio)?,
+            audio: self.audio.counts(usage)?,
+            image: self.image.counts(usage)?,
+            video: self.video.counts(usage)?,
             total: first_count(usage, self.total)?,
         })
     }
@@ -220,6 +228,18 @@ impl Format {
             }
             false => money::cost(&amount),
         }
+    }
+}
+
+impl Medium {
+    fn counts(&self, usage: &Value) -> Result<MediumCounts, ParseError> {
+        let get = |field| first_count(usage, field).map(Option::unwrap_or_default);
+        Ok(MediumCounts {
+            input: get(self.input)?,
+            cached: first_count(usage, self.cached)?,
+            more: get(self.more)?,
+            output: get(self.output)?,
+        })
     }
 }
 

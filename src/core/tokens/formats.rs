@@ -7,7 +7,7 @@
 //! OpenTelemetry for generative AI, and of OpenInference.
 
 use super::format::Place::{Apart, Beside, Inside};
-use super::format::{BASE, Cost, Format, Takes};
+use super::format::{BASE, Cost, Format, Medium, NONE, Takes};
 
 /// Chat completions, completions, embeddings, responses, images, speech, transcriptions, runs of an assistant. Predicted tokens,
 /// accepted or rejected, are inside the output.
@@ -40,11 +40,28 @@ pub(super) const OPENAI: Format = Format {
         "input_tokens_details/cache_write_tokens",
         "cache_creation_input_tokens",
     ],
-    cache_write_1h: &["cache_creation/ephemeral_1h_input_tokens"],
+    cache_write_1h: &[
+        "cache_creation/ephemeral_1h_input_tokens",
+        "input_tokens_details/cache_write_tokens_details/ttl_12h_tokens",
+        "prompt_tokens_details/cache_write_tokens_details/ttl_12h_tokens",
+    ],
     reasoning: &["completion_tokens_details/reasoning_tokens", "output_tokens_details/reasoning_tokens"],
     reasoned: Inside,
-    input_audio: &["prompt_tokens_details/audio_tokens", "input_token_details/audio_tokens"],
-    output_audio: &["completion_tokens_details/audio_tokens", "output_token_details/audio_tokens"],
+    audio: Medium {
+        input: &["prompt_tokens_details/audio_tokens", "input_token_details/audio_tokens"],
+        output: &["completion_tokens_details/audio_tokens", "output_token_details/audio_tokens"],
+        ..NONE
+    },
+    image: Medium {
+        input: &["prompt_tokens_details/image_tokens", "input_tokens_details/image_tokens"],
+        output: &["completion_tokens_details/image_tokens", "output_tokens_details/image_tokens"],
+        ..NONE
+    },
+    video: Medium {
+        input: &["prompt_tokens_details/video_tokens", "input_tokens_details/video_tokens"],
+        output: &["completion_tokens_details/video_tokens", "output_tokens_details/video_tokens"],
+        ..NONE
+    },
     total: &["total_tokens"],
     body: &["response", "data", ""],
     finish: "choices/0/finish_reason",
@@ -68,9 +85,17 @@ pub(super) const REALTIME: Format = Format {
     output: &["output_tokens"],
     cache_read: &["input_token_details/cached_tokens"],
     cached: Inside,
-    input_audio: &["input_token_details/audio_tokens"],
-    cached_audio: &["input_token_details/cached_tokens_details/audio_tokens"],
-    output_audio: &["output_token_details/audio_tokens"],
+    audio: Medium {
+        input: &["input_token_details/audio_tokens"],
+        cached: &["input_token_details/cached_tokens_details/audio_tokens"],
+        output: &["output_token_details/audio_tokens"],
+        ..NONE
+    },
+    image: Medium {
+        input: &["input_token_details/image_tokens"],
+        cached: &["input_token_details/cached_tokens_details/image_tokens"],
+        ..NONE
+    },
     total: &["total_tokens"],
     body: &["response", "session", ""],
     id: &["id", "response_id"],
@@ -101,7 +126,7 @@ pub(super) const XAI: Format = Format { cost: Cost::Ticks("cost_in_usd_ticks"), 
 
 /// Voxtral's audio stands on top of the prompt.
 pub(super) const MISTRAL: Format =
-    Format { audio: Beside, tier: &["service_tier", "usage/service_tier"], ..OPENAI };
+    Format { heard: Beside, tier: &["service_tier", "usage/service_tier"], ..OPENAI };
 
 pub(super) const OPENROUTER: Format = Format { cost: Cost::Dollars("cost"), ..OPENAI };
 
@@ -147,10 +172,24 @@ pub(super) const GEMINI: Format = Format {
     reasoning: &["thoughtsTokenCount"],
     reasoned: Beside,
     more_input: &["toolUsePromptTokenCount"],
-    input_audio: &["promptTokensDetails/AUDIO"],
-    cached_audio: &["cacheTokensDetails/AUDIO"],
-    more_audio: &["toolUsePromptTokensDetails/AUDIO"],
-    output_audio: &["candidatesTokensDetails/AUDIO"],
+    audio: Medium {
+        input: &["promptTokensDetails/AUDIO"],
+        cached: &["cacheTokensDetails/AUDIO"],
+        more: &["toolUsePromptTokensDetails/AUDIO"],
+        output: &["candidatesTokensDetails/AUDIO"],
+    },
+    image: Medium {
+        input: &["promptTokensDetails/IMAGE"],
+        cached: &["cacheTokensDetails/IMAGE"],
+        more: &["toolUsePromptTokensDetails/IMAGE"],
+        output: &["candidatesTokensDetails/IMAGE"],
+    },
+    video: Medium {
+        input: &["promptTokensDetails/VIDEO"],
+        cached: &["cacheTokensDetails/VIDEO"],
+        more: &["toolUsePromptTokensDetails/VIDEO"],
+        output: &["candidatesTokensDetails/VIDEO"],
+    },
     total: &["totalTokenCount"],
     model: &["modelVersion"],
     id: &["responseId"],
@@ -166,7 +205,9 @@ pub(super) const GEMINI_LIVE: Format = Format {
     tell: "responseTokenCount",
     output: &["responseTokenCount"],
     reasoned: Apart,
-    output_audio: &["responseTokensDetails/AUDIO"],
+    audio: Medium { output: &["responseTokensDetails/AUDIO"], ..GEMINI.audio },
+    image: Medium { output: &["responseTokensDetails/IMAGE"], ..GEMINI.image },
+    video: Medium { output: &["responseTokensDetails/VIDEO"], ..GEMINI.video },
     finish: "",
     ..GEMINI
 };
@@ -184,13 +225,27 @@ pub(super) const GEMINI_INTERACTIONS: Format = Format {
     output: &["total_output_tokens"],
     cache_read: &["total_cached_tokens"],
     cached: Inside,
-    reasoning: &["total_thought_tokens"],
+    reasoning: &["total_thought_tokens", "total_reasoning_tokens"],
     reasoned: Beside,
     more_input: &["total_tool_use_tokens"],
-    input_audio: &["input_tokens_by_modality/audio"],
-    cached_audio: &["cached_tokens_by_modality/audio"],
-    more_audio: &["tool_use_tokens_by_modality/audio"],
-    output_audio: &["output_tokens_by_modality/audio"],
+    audio: Medium {
+        input: &["input_tokens_by_modality/audio"],
+        cached: &["cached_tokens_by_modality/audio"],
+        more: &["tool_use_tokens_by_modality/audio"],
+        output: &["output_tokens_by_modality/audio"],
+    },
+    image: Medium {
+        input: &["input_tokens_by_modality/image"],
+        cached: &["cached_tokens_by_modality/image"],
+        more: &["tool_use_tokens_by_modality/image"],
+        output: &["output_tokens_by_modality/image"],
+    },
+    video: Medium {
+        input: &["input_tokens_by_modality/video"],
+        cached: &["cached_tokens_by_modality/video"],
+        more: &["tool_use_tokens_by_modality/video"],
+        output: &["output_tokens_by_modality/video"],
+    },
     total: &["total_tokens"],
     body: &["interaction", ""],
     ..BASE
@@ -206,6 +261,7 @@ pub(super) const COHERE: Format = Format {
     reasoning: &["tokens/reasoning_tokens"],
     reasoned: Inside,
     more_input: &["billed_units/image_tokens"],
+    image: Medium { more: &["billed_units/image_tokens"], ..NONE },
     body: &["response", ""],
     id: &["id", "response_id", "generation_id"],
     hint: "Of a Cohere stream, pass every event: the last one, stream-end or message-end, has the usage.",
@@ -275,8 +331,11 @@ pub(super) const OPENINFERENCE: Format = Format {
     cache_read: &["llm.token_count.prompt_details.cache_read"],
     cache_write: &["llm.token_count.prompt_details.cache_write"],
     reasoning: &["llm.token_count.completion_details.reasoning"],
-    input_audio: &["llm.token_count.prompt_details.audio"],
-    output_audio: &["llm.token_count.completion_details.audio"],
+    audio: Medium {
+        input: &["llm.token_count.prompt_details.audio"],
+        output: &["llm.token_count.completion_details.audio"],
+        ..NONE
+    },
     total: &["llm.token_count.total"],
     model: &["llm.model_name", "embedding.model_name"],
     ..GEN_AI

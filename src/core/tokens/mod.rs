@@ -59,8 +59,15 @@ pub struct Usage {
     pub reasoning_tokens: i64,
     /// Part of `prompt_tokens`: audio that is certainly not cached. Never more than the whole.
     pub prompt_audio_tokens: i64,
+    pub prompt_image_tokens: i64,
+    pub prompt_video_tokens: i64,
+    /// Part of `cache_read_tokens`, where it is said. Never more than the whole.
+    pub cache_read_audio_tokens: i64,
+    pub cache_read_image_tokens: i64,
     /// Part of `completion_tokens`: audio. Never more than the whole.
     pub completion_audio_tokens: i64,
+    pub completion_image_tokens: i64,
+    pub completion_video_tokens: i64,
     /// The total that the provider reports, where it reports one.
     pub provider_total: Option<i64>,
     /// That total minus the kinds. Negative where it leaves some out, as that of Grok on Azure does.

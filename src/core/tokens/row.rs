@@ -130,6 +130,12 @@ fn columns(usage: &Usage) -> Map<String, Value> {
         ("cache_write_1h_tokens", usage.cache_write_1h_tokens),
         ("prompt_audio_tokens", usage.prompt_audio_tokens),
         ("completion_audio_tokens", usage.completion_audio_tokens),
+        ("cache_read_audio_tokens", usage.cache_read_audio_tokens),
+        ("cache_read_image_tokens", usage.cache_read_image_tokens),
+        ("prompt_image_tokens", usage.prompt_image_tokens),
+        ("prompt_video_tokens", usage.prompt_video_tokens),
+        ("completion_image_tokens", usage.completion_image_tokens),
+        ("completion_video_tokens", usage.completion_video_tokens),
         ("unaccounted_tokens", usage.unaccounted_tokens),
     ];
     let texts = [

@@ -13,11 +13,20 @@ pub(super) struct Counts {
     pub cache_write_1h: i64,
     pub output: i64,
     pub reasoning: i64,
-    pub input_audio: i64,
-    pub cached_audio: Option<i64>,
-    pub more_audio: i64,
-    pub output_audio: i64,
+    pub audio: MediumCounts,
+    pub image: MediumCounts,
+    pub video: MediumCounts,
     pub total: Option<i64>,
+}
+
+/// Those of tokens that are no text.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct MediumCounts {
+    pub input: i64,
+    /// `None`: how much of what is cached is of the medium is not said.
+    pub cached: Option<i64>,
+    pub more: i64,
+    pub output: i64,
 }
 
 /// Where the parts lie.
@@ -34,7 +43,7 @@ struct Places {
 /// than output, inside it.)
 pub(super) fn settle(format: &Format, counts: &Counts) -> Usage {
     let declared =
-        Places { cached: format.cached, reasoned: format.reasoned, audio: format.audio, more: format.more };
+        Places { cached: format.cached, reasoned: format.reasoned, audio: format.heard, more: format.more };
     let places = match counts.total {
         None => None,
         Some(total) => declared.and_others().find(|places| {
@@ -80,11 +89,24 @@ impl Place {
     }
 }
 
+impl MediumCounts {
+    fn plus(&self, other: &Self) -> Self {
+        Self {
+            input: self.input + other.input,
+            cached: both(self.cached, other.cached),
+            more: self.more + other.more,
+            output: self.output + other.output,
+        }
+    }
+}
+
+fn both(one: Option<i64>, other: Option<i64>) -> Option<i64> {
+    one.or(other).map(|_| one.unwrap_or_default() + other.unwrap_or_default())
+}
+
 impl Counts {
     /// These counts and those of another pass of the same request.
     pub fn plus(&self, other: &Self) -> Self {
-        let both =
-            |a: Option<i64>, b: Option<i64>| a.or(b).map(|_| a.unwrap_or_default() + b.unwrap_or_default());
         Self {
             input: both(self.input, other.input),
             more_input: self.more_input + other.more_input,
@@ -93,10 +115,9 @@ impl Counts {
             cache_write_1h: self.cache_write_1h + other.cache_write_1h,
             output: self.output + other.output,
             reasoning: self.reasoning + other.reasoning,
-            input_audio: self.input_audio + other.input_audio,
-            cached_audio: both(self.cached_audio, other.cached_audio),
-            more_audio: self.more_audio + other.more_audio,
-            output_audio: self.output_audio + other.output_audio,
+            audio: self.audio.plus(&other.audio),
+            image: self.image.plus(&other.image),
+            video: self.video.plus(&other.video),
             total: both(self.total, other.total),
         }
     }
@@ -110,14 +131,14 @@ impl Counts {
         let cached = places.cached != Place::Inside || self.cache_read.max(self.cache_write) <= self.input();
         cached
             && (places.audio != Place::Inside
-                || self.input_audio <= self.input() + self.cache_read + self.cache_write)
+                || self.audio.input <= self.input() + self.cache_read + self.cache_write)
     }
 
     /// What the total should be.
     fn sum(&self, places: &Places) -> i64 {
         let cached = places.cached.counted_by_total(self.cache_read + self.cache_write);
         let reasoning = places.reasoned.counted_by_total(self.reasoning);
-        let audio = places.audio.counted_by_total(self.input_audio);
+        let audio = places.audio.counted_by_total(self.audio.input);
         let more = places.more.counted_by_total(self.more_input);
         self.input() + more + self.output + cached + reasoning + audio
     }
@@ -132,14 +153,15 @@ impl Counts {
             fresh -= self.cache_read + cache_write;
         }
         let cached_inside = self.input() - fresh;
-        // How much of what is cached is audio is not always said: then audio is what cannot be cached.
-        let cached_audio = match self.cached_audio {
-            Some(audio) if cached_inside > 0 => audio,
-            _ => cached_inside,
+        // How much of what is cached is of a medium is not always said: then of the medium is what cannot be cached.
+        let uncached = |medium: &MediumCounts| match medium.cached {
+            Some(cached) if cached_inside > 0 => medium.input.saturating_sub(cached).max(0),
+            _ => medium.input.saturating_sub(cached_inside).max(0),
         };
+        let cached = |medium: &MediumCounts| medium.cached.unwrap_or_default().min(self.cache_read);
         let (audio, beside) = match places.audio {
-            Place::Inside => (self.input_audio.saturating_sub(cached_audio).max(0), 0),
-            Place::Beside | Place::Apart => (self.input_audio, self.input_audio),
+            Place::Inside => (uncached(&self.audio), 0),
+            Place::Beside | Place::Apart => (self.audio.input, self.audio.input),
         };
         let prompt = fresh + beside + self.more_input;
         let completion = match places.reasoned {
@@ -154,8 +176,14 @@ impl Counts {
             cache_write_1h_tokens: self.cache_write_1h.min(cache_write),
             completion_tokens: completion,
             reasoning_tokens: self.reasoning.min(completion),
-            prompt_audio_tokens: (audio + self.more_audio).min(prompt),
-            completion_audio_tokens: self.output_audio.min(completion),
+            prompt_audio_tokens: (audio + self.audio.more).min(prompt),
+            prompt_image_tokens: (uncached(&self.image) + self.image.more).min(prompt),
+            prompt_video_tokens: (uncached(&self.video) + self.video.more).min(prompt),
+            cache_read_audio_tokens: cached(&self.audio),
+            cache_read_image_tokens: cached(&self.image),
+            completion_audio_tokens: self.audio.output.min(completion),
+            completion_image_tokens: self.image.output.min(completion),
+            completion_video_tokens: self.video.output.min(completion),
             provider_total: self.total,
             unaccounted_tokens: self.total.map_or(0, |total| total - sum),
             // Unknown is not zero.

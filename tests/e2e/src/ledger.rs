@@ -25,6 +25,16 @@ pub enum Way {
     Along,
 }
 
+/// The kinds of tokens that are a part of another one and no text, but the audio of prompt and completion.
+pub const MEDIA: [&str; 6] = [
+    "cache_read_audio",
+    "cache_read_image",
+    "prompt_image",
+    "prompt_video",
+    "completion_image",
+    "completion_video",
+];
+
 /// A row of `usage_events`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Event {
@@ -45,6 +55,8 @@ pub struct Event {
     pub cache_write_1h: Option<i64>,
     pub prompt_audio: Option<i64>,
     pub completion_audio: Option<i64>,
+    /// In the order of [`MEDIA`].
+    pub media: [Option<i64>; MEDIA.len()],
     pub cost: Option<BigDecimal>,
     /// `None`: the writer leaves it to the default.
     pub currency: Option<String>,
@@ -86,6 +98,7 @@ impl Event {
             cache_write_1h: self.cache_write_1h.map(|count| -count),
             prompt_audio: self.prompt_audio.map(|count| -count),
             completion_audio: self.completion_audio.map(|count| -count),
+            media: self.media.map(|count| count.map(|count| -count)),
             unaccounted: self.unaccounted.map(|count| -count),
             cost: self.cost.as_ref().map(|cost| -cost),
             reported_cost: self.reported_cost.as_ref().map(|cost| -cost),

@@ -9,17 +9,20 @@ use serde_json::{Map, Value};
 
 use crate::amendment;
 use crate::copy::{CopyText, instant};
-use crate::ledger::{Book, Event, Message, Session, Way};
+use crate::ledger::{Book, Event, MEDIA, Message, Session, Way};
 use crate::oracle::PriceRow;
 
 const INSERT: &str = "INSERT INTO llm_usage.usage_events
     (occurred_at, app_id, llm_id, user_id, vendor, model, service_tier, prompt_tokens, cache_read_tokens,
      cache_write_tokens, completion_tokens, reasoning_tokens, inference_tokens, cache_write_1h_tokens,
      prompt_audio_tokens, completion_audio_tokens, cost, currency, rule_type, task_id, request_id, reported_cost, quality,
-     unaccounted_tokens, corrects, requests)
+     unaccounted_tokens, cache_read_audio_tokens, cache_read_image_tokens, prompt_image_tokens,
+     prompt_video_tokens, completion_image_tokens, completion_video_tokens,
+     corrects, requests)
   VALUES ($1, $2, $3, $4, $5, $6, $7, $8::bigint, $9::bigint, $10::bigint, $11::bigint, $12::bigint, $13::bigint, $14::bigint,
-     $15::bigint, $16::bigint, $17::text::numeric, coalesce($18, $25), $19, $20, $21,
-     $22::text::numeric, $23, $24::bigint, (SELECT id FROM llm_usage.usage_events WHERE request_id = $26), $27::bigint)";
+     $15::bigint, $16::bigint, $17::text::numeric, coalesce($18, $31), $19, $20, $21,
+     $22::text::numeric, $23, $24::bigint, $25::bigint, $26::bigint, $27::bigint, $28::bigint, $29::bigint, $30::bigint,
+     (SELECT id FROM llm_usage.usage_events WHERE request_id = $32), $33::bigint)";
 
 const INSERT_ROWS: &str = "INSERT INTO llm_usage.usage_events
     (occurred_at, app_id, llm_id, user_id, vendor, model, prompt_tokens, cache_read_tokens, cache_write_tokens,
@@ -33,21 +36,26 @@ const COPY: &str = "COPY llm_usage.usage_events
     (occurred_at, app_id, llm_id, user_id, vendor, model, service_tier, prompt_tokens, cache_read_tokens,
      cache_write_tokens, completion_tokens, reasoning_tokens, inference_tokens, cache_write_1h_tokens,
      prompt_audio_tokens, completion_audio_tokens, cost, currency, rule_type, task_id, request_id,
-     reported_cost, quality, unaccounted_tokens) FROM STDIN";
+     reported_cost, quality, unaccounted_tokens, cache_read_audio_tokens, cache_read_image_tokens, prompt_image_tokens,
+     prompt_video_tokens, completion_image_tokens, completion_video_tokens) FROM STDIN";
 
 pub(crate) const RECORD: &str = "SELECT status FROM llm_usage.record_usage(
     occurred_at => $1, app_id => $2, llm_id => $3, user_id => $4, vendor => $5, model => $6, service_tier => $7,
     prompt_tokens => $8, cache_read_tokens => $9, cache_write_tokens => $10, completion_tokens => $11,
     reasoning_tokens => $12, inference_tokens => $13, cache_write_1h_tokens => $14, prompt_audio_tokens => $15,
     completion_audio_tokens => $16, cost => $17::text::numeric, currency => $18, rule_type => $19, task_id => $20,
-    request_id => $21, reported_cost => $22::text::numeric, quality => $23, unaccounted_tokens => $24)";
+    request_id => $21, reported_cost => $22::text::numeric, quality => $23, unaccounted_tokens => $24,
+    cache_read_audio_tokens => $25, cache_read_image_tokens => $26, prompt_image_tokens => $27,
+    prompt_video_tokens => $28, completion_image_tokens => $29, completion_video_tokens => $30)";
 
 const INSERT_PRICE: &str = "INSERT INTO llm_usage.model_prices
     (vendor, model, service_tier, above_tokens, source, is_default, currency, valid_from, input_per_token,
      output_per_token, cache_read_per_token, cache_write_per_token, cache_write_1h_per_token, reasoning_per_token,
-     prompt_audio_per_token, completion_audio_per_token)
+     prompt_audio_per_token, completion_audio_per_token, cache_read_audio_per_token, cache_read_image_per_token,
+     prompt_image_per_token, prompt_video_per_token, completion_image_per_token, completion_video_per_token)
   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::text::numeric, $10::text::numeric, $11::text::numeric,
-     $12::text::numeric, $13::text::numeric, $14::text::numeric, $15::text::numeric, $16::text::numeric)";
+     $12::text::numeric, $13::text::numeric, $14::text::numeric, $15::text::numeric, $16::text::numeric,
+     $17::text::numeric, $18::text::numeric, $19::text::numeric, $20::text::numeric, $21::text::numeric, $22::text::numeric)";
 
 /// Registers the entities and budgets of a book.
 pub fn register(transaction: &mut Transaction, book: &Book) {
@@ -92,8 +100,9 @@ pub fn write_prices(transaction: &mut Transaction, rows: &[PriceRow]) {
             &row.reasoning,
             &row.prompt_audio,
             &row.completion_audio,
-        ]
-        .map(|price| price.as_ref().map(|price| price.to_plain_string()));
+        ];
+        let digits = |price: &Option<BigDecimal>| price.as_ref().map(|price| price.to_plain_string());
+        let prices: Vec<_> = prices.into_iter().chain(&row.media).map(digits).collect();
         let (source, valid_from) = (row.source.name(), row.valid_from.instant());
         let mut parameters: Vec<&(dyn ToSql + Sync)> =
             vec![&row.vendor, &row.model, &row.service_tier, &row.above_tokens, &source];
@@ -145,7 +154,7 @@ pub fn write_events(
 pub(crate) fn with_parameters<T>(event: &Event, run: impl FnOnce(&[&(dyn ToSql + Sync)]) -> T) -> T {
     let digits = |amount: &Option<BigDecimal>| amount.as_ref().map(|amount| amount.to_plain_string());
     let (cost, reported_cost) = (digits(&event.cost), digits(&event.reported_cost));
-    run(&[
+    let parameters: [&(dyn ToSql + Sync); 24] = [
         &event.occurred_at,
         &event.app_id,
         &event.llm_id,
@@ -170,7 +179,9 @@ pub(crate) fn with_parameters<T>(event: &Event, run: impl FnOnce(&[&(dyn ToSql +
         &reported_cost,
         &event.quality,
         &event.unaccounted,
-    ])
+    ];
+    let media = event.media.each_ref().map(|count| count as &(dyn ToSql + Sync));
+    run(&[&parameters[..], &media[..]].concat())
 }
 
 fn copy_events(transaction: &mut Transaction, events: &[Event], default_currency: &str) -> Result<(), Error> {
@@ -188,7 +199,11 @@ fn copy_events(transaction: &mut Transaction, events: &[Event], default_currency
         lines.field(Some(event.currency.as_deref().unwrap_or(default_currency)));
         lines.field(event.rule_type.as_ref()).field(event.task_id.as_ref()).field(Some(&event.request_id));
         lines.field(event.reported_cost.as_ref().map(|cost| cost.to_plain_string()));
-        lines.field(event.quality.as_ref()).field(event.unaccounted).end();
+        lines.field(event.quality.as_ref()).field(event.unaccounted);
+        for count in event.media {
+            lines.field(count);
+        }
+        lines.end();
     }
     copy(transaction, COPY, &lines)
 }
@@ -256,6 +271,9 @@ fn batch_element(event: &Event) -> Value {
     ];
     for (key, count) in parts {
         put(key, count.into());
+    }
+    for (key, count) in MEDIA.into_iter().zip(event.media) {
+        put(&format!("{key}_tokens"), count.into());
     }
     for (key, amount) in [("cost", &event.cost), ("reported_cost", &event.reported_cost)] {
         let Some(amount) = amount else { continue };

@@ -38,6 +38,7 @@ fn taken_back(event: &Event) -> Event {
         cache_write_1h: event.cache_write_1h.map(|count| -count),
         prompt_audio: event.prompt_audio.map(|count| -count),
         completion_audio: event.completion_audio.map(|count| -count),
+        media: event.media.map(|count| count.map(|count| -count)),
         cost: event.cost.as_ref().map(|cost| -cost),
         request_id: format!("{} back", event.request_id),
         corrects: Some(event.request_id.clone()),

@@ -116,3 +116,21 @@ SELECT count(*) > 0 AS maintained FROM llm_usage.maintain();
 SELECT llm_usage.fold() >= 0 AS folded, llm_usage.drop_month('2024-05-01') > 0 AS dropped;
 SELECT status, cost, currency FROM llm_usage.record_usage('gpt-4.1', app_id => 94, prompt_tokens => 5, cost => 7, request_id => 'old');
 SELECT status, cost FROM llm_usage.record_usage('gpt-4.1', app_id => 92, prompt_tokens => 1000, request_id => 'hand');
+-- Every kind of tokens is corrected, priced anew and taken back.
+INSERT INTO llm_usage.model_prices (vendor, model, valid_from, input_per_token, output_per_token, cache_read_per_token, prompt_audio_per_token, prompt_image_per_token,
+  prompt_video_per_token, cache_read_audio_per_token, cache_read_image_per_token, completion_audio_per_token, completion_image_per_token, completion_video_per_token)
+VALUES ('v', 'media', '2020-01-01', 100, 200, 300, 0.1, 0.01, 0.001, 0.0001, 0.00001, 0.000001, 0.0000001, 0.00000001);
+SELECT id AS media, cost FROM llm_usage.record_usage('media', prompt_tokens => 9, prompt_audio_tokens => 1, prompt_image_tokens => 2, prompt_video_tokens => 3,
+  cache_read_tokens => 9, cache_read_audio_tokens => 4, cache_read_image_tokens => 2, completion_tokens => 9, completion_audio_tokens => 1,
+  completion_image_tokens => 2, completion_video_tokens => 3, reasoning_tokens => 2) \gset
+\echo :cost
+SELECT status, cost FROM llm_usage.correct_usage(:media, prompt_image_tokens => 1, completion_video_tokens => 4, cache_read_audio_tokens => 5);
+INSERT INTO llm_usage.model_prices (vendor, model, valid_from, input_per_token, output_per_token, cache_read_per_token, prompt_video_per_token) VALUES ('v', 'media', '2020-01-02', 1, 2, 3, 4);
+SELECT old_cost, new_cost FROM llm_usage.reprice(for_model => 'media', dry_run => false);
+SELECT status FROM llm_usage.void_usage(:media);
+SELECT k.key, array_agg(k.value::bigint ORDER BY e.id), sum(k.value::bigint)
+  FROM llm_usage.usage_events e, jsonb_each_text(to_jsonb(e)) k WHERE e.model = 'media' AND k.key ~ '_(audio|image|video)_tokens$' GROUP BY 1 ORDER BY 1;
+SELECT id FROM llm_usage.record_usage('media', prompt_tokens => 9, prompt_image_tokens => 2, cache_read_tokens => 3, cache_read_audio_tokens => 1, request_id => 'media');
+SELECT status FROM llm_usage.record_usage('media', prompt_tokens => 9, prompt_image_tokens => 2, cache_read_tokens => 3, cache_read_audio_tokens => 1, request_id => 'media');
+SELECT status FROM llm_usage.record_usage('media', prompt_tokens => 9, prompt_image_tokens => 2, cache_read_tokens => 3, cache_read_audio_tokens => 2, request_id => 'media');
+SELECT llm_usage.record_usage_batch('[{"model": "media", "prompt_tokens": 3, "prompt_video_tokens": 2}, {"model": "media", "completion_tokens": 3, "completion_image_tokens": -1}]') -> 'errors' -> 0 ->> 'reason' AS reason;

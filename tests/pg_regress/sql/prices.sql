@@ -65,6 +65,8 @@ SELECT llm_usage.import_prices(doc) FROM catalog;
 SELECT service_tier, above_tokens, valid_from, input_per_token, output_per_token, source, is_default FROM llm_usage.model_prices WHERE model = 'orbit' ORDER BY 1, 2, 3;
 SELECT cost FROM llm_usage.record_usage('orbit', vendor => 'gemini', prompt_tokens => 200000, completion_tokens => 1, occurred_at => '2020-01-01');
 SELECT cost FROM llm_usage.record_usage('gemini/orbit', prompt_tokens => 200001, completion_tokens => 1, occurred_at => '2020-01-01');
+SELECT cost FROM llm_usage.record_usage('orbit', service_tier => 'batch', prompt_tokens => 200000, completion_tokens => 1, occurred_at => '2020-01-01');
+-- No batch is priced above it, where the ordinary tier is: nothing is guessed.
 SELECT cost FROM llm_usage.record_usage('orbit', service_tier => 'batch', prompt_tokens => 200001, completion_tokens => 1, occurred_at => '2020-01-01');
 SELECT cost FROM llm_usage.record_usage('orbit', service_tier => 'priority', prompt_tokens => 1, occurred_at => '2020-01-01');
 UPDATE catalog SET doc = jsonb_set(doc, '{gemini/orbit,input_cost_per_token}', '0.000002') #- '{gemini/orbit,input_cost_per_token_above_200k_tokens}';
@@ -95,4 +97,14 @@ SELECT llm_usage.import_prices('{"v/fm": {"litellm_provider": "v", "input_cost_p
 SELECT llm_usage.import_prices('{"v/fm": {"litellm_provider": "v", "input_cost_per_token": 1}}') ->> 'unchanged' AS unchanged;
 SELECT llm_usage.import_prices('{"v/fm": {"litellm_provider": "v", "input_cost_per_token": 3}}') ->> 'changed' AS changed;
 SELECT array_agg(p.cost ORDER BY a.at) AS costs
-  FROM (VALUES (timestamptz '2020-01-01'), (now()), ('2090-01-01')) a (at), llm_usage._price('fm', 'v', NULL, a.at, 1, 0, 0, 0, 0, 0, 0, 0) p;
+  FROM (VALUES (timestamptz '2020-01-01'), (now()), ('2090-01-01')) a (at), llm_usage._price('fm', 'v', NULL, a.at, 1, 0, 0, 0) p;
+-- A name such as zai/glm means the model of that vendor, not the one that a reseller calls so; else nobody, if there is such a vendor.
+SELECT llm_usage.import_prices('{"zai/glm": {"litellm_provider": "zai", "input_cost_per_token": 6}, "shop/zai/glm": {"litellm_provider": "shop", "input_cost_per_token": 4},
+  "shop/zai/new": {"litellm_provider": "shop", "input_cost_per_token": 4}, "shop/maker/new": {"litellm_provider": "shop", "input_cost_per_token": 5}}') ->> 'added' AS added;
+SELECT m.model, r.cost FROM (VALUES ('zai/glm'), ('glm'), ('shop/zai/glm'), ('zai/new'), ('maker/new')) m (model), llm_usage.record_usage(m.model, prompt_tokens => 1) r;
+SELECT cost FROM llm_usage.record_usage('zai/glm', vendor => 'shop', prompt_tokens => 1);
+-- A catalogue moves a name to another vendor.
+SELECT llm_usage.import_prices('{"q": {"litellm_provider": "v1", "input_cost_per_token": 1}, "v2/q": {"litellm_provider": "v2", "input_cost_per_token": 9}}') ->> 'added' AS added;
+SELECT cost FROM llm_usage.record_usage('q', prompt_tokens => 1);
+SELECT llm_usage.import_prices('{"v1/q": {"litellm_provider": "v1", "input_cost_per_token": 1}, "q": {"litellm_provider": "v2", "input_cost_per_token": 9}}') ->> 'changed' AS changed;
+SELECT cost FROM llm_usage.record_usage('q', prompt_tokens => 1);

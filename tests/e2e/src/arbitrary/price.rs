@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use bigdecimal::BigDecimal;
 use bigdecimal::num_bigint::BigInt;
 use chrono::{DateTime, TimeDelta, Utc};
+use proptest::array::uniform6;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -57,7 +58,11 @@ pub fn price_rows() -> impl Strategy<Value = Vec<PriceRow>> {
         5 => (-2..=2_i64).prop_map(|hours| Edge::At(start() + TimeDelta::hours(hours))),
     ];
     let rest = (valid_from, any::<bool>(), select(&["USD", "EUR"][..]));
-    let halves = ((prices(), prices(), prices(), prices()), (prices(), prices(), prices(), prices()));
+    let halves = (
+        (prices(), prices(), prices(), prices()),
+        (prices(), prices(), prices(), prices()),
+        uniform6(prices()),
+    );
     let row = (key, rest, halves).prop_map(
         |(
             (vendor, model, service_tier, above_tokens, source),
@@ -65,6 +70,7 @@ pub fn price_rows() -> impl Strategy<Value = Vec<PriceRow>> {
             (
                 (input, output, cache_read, cache_write),
                 (cache_write_1h, reasoning, prompt_audio, completion_audio),
+                media,
             ),
         )| PriceRow {
             vendor,
@@ -83,6 +89,7 @@ pub fn price_rows() -> impl Strategy<Value = Vec<PriceRow>> {
             reasoning,
             prompt_audio,
             completion_audio,
+            media,
         },
     );
     vec(row, 0..25).prop_map(without_ambiguity)
@@ -122,7 +129,12 @@ pub fn priced_events() -> impl Strategy<Value = Vec<Event>> {
         .prop_map(|(hours, micros)| start() + TimeDelta::hours(hours) + TimeDelta::microseconds(micros));
     let named = (option::of(text(&VENDORS)), text(&GATEWAY_MODELS), option::of(text(&WORDS)));
     let tokens = (counts(), counts(), counts(), counts(), counts());
-    let parts = (option::of(counts()), option::of(counts()), option::of(counts()));
+    let parts = (
+        option::of(counts()),
+        option::of(counts()),
+        option::of(counts()),
+        uniform6(option::weighted(0.2, counts())),
+    );
     let cost = (option::weighted(0.1, super::amounts()), option::of(super::currencies()));
     let event = (way, at, named, tokens, parts, cost).prop_map(
         |(
@@ -130,7 +142,7 @@ pub fn priced_events() -> impl Strategy<Value = Vec<Event>> {
             occurred_at,
             (vendor, model, service_tier),
             (prompt, cache_read, cache_write, completion, reasoning),
-            (cache_write_1h, prompt_audio, completion_audio),
+            (cache_write_1h, prompt_audio, completion_audio, media),
             (cost, currency),
         )| Event {
             way,
@@ -146,6 +158,7 @@ pub fn priced_events() -> impl Strategy<Value = Vec<Event>> {
             cache_write_1h,
             prompt_audio,
             completion_audio,
+            media,
             cost,
             currency: currency.map(str::to_owned),
             ..Event::default()
