@@ -149,9 +149,9 @@ BEGIN
   END IF;
   IF after_id IS NOT NULL THEN
     WITH event AS MATERIALIZED (
-      SELECT e.app_id, e.llm_id, e.user_id, e.model, e.vendor, e.attrs
+      SELECT e.app_id, e.llm_id, e.user_id, e.model, e.vendor, e.attrs::jsonb AS attrs
         FROM (SELECT n.app_id, n.llm_id, n.user_id, n.model, n.vendor,
-                     CASE WHEN EXISTS (SELECT FROM llm_usage.budgets x WHERE x.entity_type = 'Attribute') THEN n.attrs END AS attrs
+                     CASE WHEN EXISTS (SELECT FROM llm_usage.budgets x WHERE x.entity_type = 'Attribute') THEN n.attrs::text END AS attrs
                 FROM llm_usage.usage_events n
                WHERE n.id > after_id AND n.id <= up_to_id) e
        GROUP BY GROUPING SETS ((e.app_id), (e.llm_id), (e.user_id), (e.model), (e.vendor), (e.attrs))

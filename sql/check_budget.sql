@@ -223,19 +223,18 @@ CREATE TYPE llm_usage.budget_decision AS (
 COMMENT ON TYPE llm_usage.budget_decision IS
   'Whether a call may go ahead. verdict: allowed, warned (a soft budget has no room left), or denied. hold_id: what reserve_budget() holds; NULL: nothing. The budget that decides, NULL where none applies: what of it is spent, held by calls under way, and remaining, in its currency, tokens or requests; resets_at: when its period ends, NULL for a rolling one. reason: why, in words for a user.';
 
--- What of a decision is the caller's to know: to a tenant, whether a budget that is not its own stops the call, and no more.
-CREATE FUNCTION llm_usage._shown(decision llm_usage.budget_decision) RETURNS llm_usage.budget_decision
+-- Which of some budgets are the caller's to know: a tenant's those of its own apps. NULL: all. Of the others it learns that they stop a
+-- call, and no more.
+CREATE FUNCTION llm_usage._shown_budgets(ids bigint[]) RETURNS bigint[]
   LANGUAGE plpgsql STABLE
   SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-  IF llm_usage._has_row_security('llm_usage.budgets'::regclass) AND EXISTS (SELECT FROM llm_usage._tenant_roles())
-     AND NOT EXISTS (SELECT FROM llm_usage.budgets b
-                      WHERE b.id = decision.budget_id AND b.entity_type = 'App' AND llm_usage._may_record(b.entity_id)) THEN
-    RETURN (decision.verdict, decision.hold_id, NULL::bigint, NULL::numeric, NULL::numeric, NULL::numeric, NULL::timestamptz,
-            CASE decision.verdict WHEN 'denied' THEN 'No room is left.' ELSE 'There is room.' END);
+  IF NOT EXISTS (SELECT FROM llm_usage._tenant_roles()) THEN
+    RETURN NULL;
   END IF;
-  RETURN decision;
+  RETURN ARRAY(SELECT b.id FROM llm_usage.budgets b
+                WHERE b.id = ANY (ids) AND b.entity_type = 'App' AND llm_usage._may_record(b.entity_id));
 END $$;
 
 -- The cost of a call as far as it is known: the given one, else that of the tokens at the present price.
@@ -283,13 +282,17 @@ CREATE FUNCTION llm_usage.check_budget(
 AS $$
 DECLARE
   call     record := llm_usage._call_cost(model, vendor, cost, currency, prompt_tokens, completion_tokens);
+  ids      bigint[] := llm_usage._call_budgets(app_id, llm_id, user_id, model, vendor, attrs::text);
+  shown    bigint[];
   decision llm_usage.budget_decision;
 BEGIN
   PERFORM llm_usage._own_app(coalesce(app_id, 0));
+  IF llm_usage._has_row_security('llm_usage.budgets'::regclass) THEN
+    shown := llm_usage._shown_budgets(ids);
+  END IF;
   SELECT d.verdict, NULL, d.budget_id, d.spent, d.held, d.remaining, d.resets_at, d.reason INTO decision
-    FROM llm_usage._decide(llm_usage._call_budgets(app_id, llm_id, user_id, model, vendor, attrs::text),
-                           call.cost, call.currency, coalesce(prompt_tokens, 0) + coalesce(completion_tokens, 0), false) d;
-  RETURN llm_usage._shown(decision);
+    FROM llm_usage._decide(ids, call.cost, call.currency, coalesce(prompt_tokens, 0) + coalesce(completion_tokens, 0), false, shown) d;
+  RETURN decision;
 END $$;
 COMMENT ON FUNCTION llm_usage.check_budget(bigint, text, bigint, bigint, text, jsonb, numeric, text, bigint, bigint) IS
   'Whether a call may go ahead, by all budgets that it counts for: those of its app, model, user, LLM, vendor (as the event will name it), attributes, and of everything. What is committed counts, folded or not, and what is held. The call is taken for what it may cost at most: cost in currency (default llm_usage.default_currency), else its tokens at the present price; without a model and a cost it is only asked whether anything is left. Nothing is held: of two calls that ask at once both may be allowed; reserve_budget() keeps them apart. Errors: 22023 for a bad estimate or currency; 55000 where a budget needs an attribute''s events of a month that was dropped.';

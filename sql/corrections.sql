@@ -30,7 +30,7 @@ COMMENT ON COLUMN llm_usage.corrections.first_id IS 'The first row that was appe
 COMMENT ON COLUMN llm_usage.corrections.last_id IS 'The last such row.';
 
 -- What stands of an event after all its corrections: a row for each line of a report that is not back at nothing. To take it
--- back is to append it with the opposite sign.
+-- back is to append it with the opposite sign. (As jsonb 1 equals 1.0, which reports tell apart.)
 CREATE FUNCTION llm_usage._standing(event bigint) RETURNS SETOF llm_usage.usage_events
   LANGUAGE sql STABLE
   BEGIN ATOMIC
@@ -43,12 +43,12 @@ CREATE FUNCTION llm_usage._standing(event bigint) RETURNS SETOF llm_usage.usage_
            sum(e.prompt_image_tokens)::integer, sum(e.prompt_video_tokens)::integer, sum(e.completion_image_tokens)::integer,
            sum(e.completion_video_tokens)::integer, sum(e.unaccounted_tokens)::integer,
            sum(llm_usage._requests(e.requests, e.corrects))::smallint, e.priced, e.currency, e.model, e.vendor, sum(e.cost),
-           sum(e.reported_cost), e.service_tier, e.quality, e.rule_type, e.task_id, e.request_id, e.attrs
+           sum(e.reported_cost), e.service_tier, e.quality, e.rule_type, e.task_id, e.request_id, e.attrs::text::jsonb
       FROM (SELECT o.* FROM llm_usage.usage_events o WHERE o.id = event
             UNION ALL
             SELECT c.* FROM llm_usage.usage_events c WHERE c.corrects = event) e
      GROUP BY e.occurred_at, e.app_id, e.llm_id, e.user_id, e.priced, e.currency, e.model, e.vendor, e.service_tier, e.quality,
-              e.rule_type, e.task_id, e.request_id, e.attrs, e.cost IS NULL
+              e.rule_type, e.task_id, e.request_id, e.attrs::text, e.cost IS NULL
     HAVING (sum(llm_usage._requests(e.requests, e.corrects)), sum(e.prompt_tokens), sum(e.cache_read_tokens),
             sum(e.cache_write_tokens), sum(e.completion_tokens), sum(e.reasoning_tokens), sum(e.inference_tokens),
             coalesce(sum(e.cache_write_1h_tokens), 0), coalesce(sum(e.prompt_audio_tokens), 0),
@@ -262,7 +262,7 @@ BEGIN
   END IF;
   before := to_jsonb(standing);
   -- To give the cost that was computed makes it a given one.
-  IF before || given = before AND (cost IS NULL OR standing.priced IS NULL) THEN
+  IF (before || given)::text = before::text AND (cost IS NULL OR standing.priced IS NULL) THEN
     result := (event_id, 'unchanged', standing.cost, standing.currency);
     RETURN result;
   END IF;

@@ -195,24 +195,6 @@ END $$;
 COMMENT ON FUNCTION llm_usage.fold(interval, bigint) IS
   'Adds what was written since the last fold to the rollups, in one transaction, and returns how many rows of the ledgers that were; NULL: another session is folding. Answers are the same before, during and after; only their speed depends on it. Waits for transactions that write now, at most for patience on each ledger (default 1 s): then it leaves a ledger as it is, status() names the writer, and the next fold goes on. at_most bounds how many ids of each ledger one call folds; NULL: all. Errors: 25001 in another isolation level than READ COMMITTED, 22023 for at_most below 1, 55000 where the sequence of a ledger was set back, or was given a CACHE: sessions that draw ids ahead write small ones late.';
 
--- The letters LLMU.
-CREATE FUNCTION llm_usage._rollups_lock() RETURNS bigint
-  LANGUAGE sql IMMUTABLE PARALLEL SAFE
-  RETURN x'4c4c4d55'::bigint;
-
--- One session at a time changes the rollups, until its transaction ends.
-CREATE FUNCTION llm_usage._lock_rollups(wait boolean) RETURNS boolean
-  LANGUAGE plpgsql
-  SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-  IF wait THEN
-    PERFORM pg_advisory_xact_lock(llm_usage._rollups_lock());
-    RETURN true;
-  END IF;
-  RETURN pg_try_advisory_xact_lock(llm_usage._rollups_lock());
-END $$;
-
 CREATE FUNCTION llm_usage.verify()
   RETURNS TABLE (rollup text, found jsonb, expected jsonb)
   LANGUAGE plpgsql

@@ -46,10 +46,13 @@ CREATE FUNCTION llm_usage._settle(of_app bigint, of_source text, of_request text
   SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  key      llm_usage._request_keys;
-  event    llm_usage.usage_events;
-  standing llm_usage.usage_events;
-  result   llm_usage.recorded;
+  key       llm_usage._request_keys;
+  event     llm_usage.usage_events;
+  standing  llm_usage.usage_events;
+  stands    boolean;
+  is_better boolean;
+  is_moved  boolean;
+  result    llm_usage.recorded;
 BEGIN
   SELECT * INTO key FROM llm_usage._request_keys k
    WHERE k.request_id = of_request AND k.app_id = of_app AND k.source = of_source;
@@ -61,18 +64,24 @@ BEGIN
     RETURN NULL;
   END IF;
   SELECT * INTO event FROM llm_usage.usage_events e WHERE e.id = key.event_id;
+  is_better := key.quality IS NOT NULL AND of_quality IS NULL AND event.id IS NOT NULL;
+  IF is_better THEN
+    PERFORM llm_usage._hold_event(event.id);
+  END IF;
   SELECT * INTO standing FROM llm_usage._standing_event(event.id);
+  stands := FOUND;
+  -- What a correction gave to another app is not this one's to see, nor to take from it.
+  is_moved := stands AND standing.app_id <> of_app;
+  IF is_moved THEN
+    standing := event;
+  END IF;
   -- Of a month that was dropped it is not known; what was voided costs nothing.
-  result := (key.event_id, 'duplicate', CASE WHEN FOUND OR event.id IS NULL THEN standing.cost ELSE 0 END,
+  result := (key.event_id, 'duplicate', CASE WHEN stands OR event.id IS NULL THEN standing.cost ELSE 0 END,
              coalesce(standing.currency, event.currency));
   -- The better figure takes the place of the other, never the other way round.
-  IF key.quality IS NOT NULL AND of_quality IS NULL AND event.id IS NOT NULL THEN
-    PERFORM llm_usage._hold_event(event.id);
-    SELECT * INTO standing FROM llm_usage._standing_event(event.id);
-    IF NOT FOUND THEN
-      result.status := 'already_voided';
-      RETURN result;
-    END IF;
+  IF is_better AND NOT stands THEN
+    result.status := 'already_voided';
+  ELSIF is_better AND NOT is_moved THEN
     -- What it does not say of the call stays; the figures are its own.
     given := jsonb_build_object('occurred_at', standing.occurred_at, 'llm_id', standing.llm_id, 'user_id', standing.user_id,
                                 'vendor', standing.vendor, 'service_tier', standing.service_tier, 'rule_type', standing.rule_type,
@@ -82,7 +91,7 @@ BEGIN
     UPDATE llm_usage._request_keys k SET billed = of_billed, quality = NULL
      WHERE k.request_id = of_request AND k.app_id = of_app AND k.source = of_source;
     RETURN llm_usage._replace_event(event.id, jsonb_populate_record(NULL::llm_usage.usage_events, given), 'superseded', NULL);
-  ELSIF key.billed <> of_billed AND NOT (key.quality IS NULL AND of_quality IS NOT NULL) THEN
+  ELSIF is_better OR key.billed <> of_billed AND NOT (key.quality IS NULL AND of_quality IS NOT NULL) THEN
     result.status := 'conflict';
     INSERT INTO llm_usage.conflicts AS c (app_id, event_id, billed, request_id, source, recorded, given)
     VALUES (of_app, key.event_id, of_billed, of_request, of_source,

@@ -123,9 +123,9 @@ CREATE FUNCTION llm_usage.status()
         SELECT a.pid, a.xact_start, a.query
           FROM pg_catalog.pg_locks k
           JOIN pg_catalog.pg_stat_activity a ON a.pid = k.pid
-         WHERE k.locktype = 'advisory' AND k.granted AND k.objsubid = 1 AND a.state LIKE 'idle in transaction%'
+         WHERE k.locktype = 'advisory' AND k.granted AND k.classid = x'4c4c4d55'::integer::oid AND k.objsubid = 76
+           AND a.state LIKE 'idle in transaction%'
            AND k.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = current_database())
-           AND (k.classid::bigint << 32 | k.objid::bigint) = llm_usage._rollups_lock()
          ORDER BY 2
          LIMIT 1) w ON true
      CROSS JOIN (

@@ -212,22 +212,37 @@ BEGIN
   RETURN result;
 END $$;
 COMMENT ON FUNCTION llm_usage.record_usage(text, bigint, bigint, bigint, text, bigint, bigint, bigint, bigint, bigint, bigint, numeric, text, timestamptz, text, text, text, jsonb, text, bigint, bigint, bigint, bigint, bigint, bigint, bigint, bigint, bigint, numeric, text, bigint, text) IS
-  'Records one event; the arguments are columns of usage_events, and NULL means a column''s default. With a request_id the call has a request key, (app_id, source, request_id), and is recorded once for it, at least for llm_usage.idempotency_window; source names who gave the request_id, and is no column. Returns one row: id of the event, status, and cost in currency: the given cost, or the one computed from model_prices, or NULL where no price is known. status: recorded; duplicate (the key is known with the same content, or a better figure: nothing was written); superseded (the key is known with a partial or estimated figure, which this one replaces as correct_usage() does, with all its counts and costs; what it does not say of LLM, user, vendor, service_tier, task, rule or attrs stays as it was); conflict (the key is known with other content: nothing was written, both are in the table conflicts); already_voided (what it would replace was voided: nothing was written). Content is what was billed: model, vendor, service_tier, all token counts, and cost and currency where they are given; not the time, which a retry may not know, nor who, nor attrs. Errors: 22004 without a model; 22023 for a negative or absurd count, a bad cost, currency, instant or text.';
+  'Records one event; the arguments are columns of usage_events, and NULL means a column''s default. With a request_id the call has a request key, (app_id, source, request_id), and is recorded once for it, at least for llm_usage.idempotency_window; source names who gave the request_id, and is no column. Returns one row: id of the event, status, and cost in currency: the given cost, or the one computed from model_prices, or NULL where no price is known. status: recorded; duplicate (the key is known with the same content, or a better figure: nothing was written); superseded (the key is known with a partial or estimated figure, which this one replaces as correct_usage() does, with all its counts and costs; what it does not say of LLM, user, vendor, service_tier, task, rule or attrs stays as it was); conflict (the key is known with other content, or with a figure that this one would replace had no correction moved it to another app: nothing was written, both are in the table conflicts); already_voided (what it would replace was voided: nothing was written). Content is what was billed: model, vendor, service_tier, all token counts, and cost and currency where they are given; not the time, which a retry may not know, nor who, nor attrs. Errors: 22004 without a model; 22023 for a negative or absurd count, a bad cost, currency, instant or text.';
 
--- Writes what is good of a checked batch, the first of its two documents, and says what was known and what, in the second, was not good.
-CREATE FUNCTION llm_usage._record_batch(checked text[]) RETURNS json
+-- Writes what is good of a checked batch, the first of its two documents, and says what was known and what, in the second, was not
+-- good. Only here it is known what of it a tenant may not record, which keeps out the others, too, if they are to go as a whole.
+CREATE FUNCTION llm_usage._record_batch(checked text[], as_a_whole boolean) RETURNS json
   LANGUAGE plpgsql
   SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+  events jsonb := checked[1]::jsonb;
+  errors jsonb := '[]';
 BEGIN
+  IF llm_usage._has_row_security('llm_usage.usage_events'::regclass) AND NOT coalesce(as_a_whole, false) THEN
+    SELECT coalesce(jsonb_agg(e.event ORDER BY e.place) FILTER (WHERE e.is_own), '[]'),
+           coalesce(jsonb_agg(DISTINCT jsonb_build_object('index', e.event -> 'index') || llm_usage._no_app(e.app)) FILTER (WHERE NOT e.is_own), '[]')
+      INTO events, errors
+      FROM (SELECT n.place, n.event || jsonb_build_object('index', coalesce((n.event ->> 'index')::bigint, n.place - 1)) AS event,
+                   a.app, llm_usage._may_record(a.app) AS is_own
+              FROM jsonb_array_elements(events) WITH ORDINALITY n (event, place)
+             CROSS JOIN LATERAL (SELECT coalesce((n.event ->> 'app_id')::bigint, 0)) a (app)) e;
+  END IF;
   RETURN (
     SELECT json_build_object(
              'recorded', count(*) FILTER (WHERE r.status = 'recorded'),
              'ids', coalesce(json_agg(r.id ORDER BY r.index, r.id), '[]'::json),
              'known', coalesce(json_agg(json_build_object('index', r.index, 'id', r.id, 'status', r.status) ORDER BY r.index, r.id)
                                  FILTER (WHERE r.status <> 'recorded'), '[]'::json),
-             'errors', checked[2]::json)
-      FROM llm_usage._record(checked[1]::jsonb) r);
+             'errors', CASE errors WHEN '[]' THEN checked[2]::json ELSE
+                         (SELECT json_agg(e.error ORDER BY (e.error ->> 'index')::bigint)
+                            FROM jsonb_array_elements(checked[2]::jsonb || errors) e (error)) END)
+      FROM llm_usage._record(events) r);
 END $$;
 
 CREATE FUNCTION llm_usage.record_usage_batch(events jsonb, all_or_nothing boolean DEFAULT false) RETURNS json
@@ -235,7 +250,7 @@ CREATE FUNCTION llm_usage.record_usage_batch(events jsonb, all_or_nothing boolea
   SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-  RETURN llm_usage._record_batch(llm_usage._checked_batch(events::text, all_or_nothing));
+  RETURN llm_usage._record_batch(llm_usage._checked_batch(events::text, all_or_nothing), all_or_nothing);
 END $$;
 COMMENT ON FUNCTION llm_usage.record_usage_batch(jsonb, boolean) IS
   'Records an array of events, each an object whose keys are columns of usage_events; occurred_at is ISO 8601, UTC where it has no offset, and cost may be a string of digits. A key source is taken as well: see record_usage(). Returns {"recorded": n, "ids": […], "known": [{"index", "id", "status"}…], "errors": [{"index", "reason", "detail", "hint"}…]}: how many were recorded, the ids of all good elements in the order of the array, those whose request key was known, in the array or before, with their status (duplicate, superseded, conflict, already_voided), and those that are bad; index from 0. A bad element does not keep the others out, unless all_or_nothing: then it is an error (22023, 22004) and nothing is recorded. Errors: 22004 for NULL, 22023 for anything but an array.';

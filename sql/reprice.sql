@@ -56,14 +56,14 @@ CREATE FUNCTION llm_usage._repriced(
                        sum(e.prompt_video_tokens), sum(e.completion_image_tokens), sum(e.completion_video_tokens), sum(e.unaccounted_tokens),
                        sum(llm_usage._requests(e.requests, e.corrects)), e.priced, e.currency, e.model, e.vendor, sum(e.cost),
                        sum(e.reported_cost), e.service_tier, e.quality, e.rule_type, e.task_id, e.request_id,
-                       e.attrs)::llm_usage.usage_events AS event
+                       e.attrs::text::jsonb)::llm_usage.usage_events AS event
               FROM llm_usage.usage_events e
              WHERE e.priced IS NOT NULL
                AND e.occurred_at >= coalesce(from_time, '-infinity') AND e.occurred_at < coalesce(to_time, 'infinity')
                AND (for_model IS NULL OR e.model = for_model) AND (for_vendor IS NULL OR e.vendor = for_vendor)
                AND (for_app IS NULL OR e.app_id = for_app)
              GROUP BY coalesce(e.corrects, e.id), e.occurred_at, e.app_id, e.llm_id, e.user_id, e.priced, e.currency, e.model,
-                      e.vendor, e.service_tier, e.quality, e.rule_type, e.task_id, e.request_id, e.attrs
+                      e.vendor, e.service_tier, e.quality, e.rule_type, e.task_id, e.request_id, e.attrs::text
             HAVING sum(llm_usage._requests(e.requests, e.corrects)) IN (-1, 1)
                 OR sum(llm_usage._requests(e.requests, e.corrects)) = 0
                    AND (sum(e.prompt_tokens), sum(e.cache_read_tokens), sum(e.cache_write_tokens), sum(e.completion_tokens)) <> (0, 0, 0, 0)) s

@@ -14,6 +14,8 @@ DECLARE
   tokens   bigint := coalesce(prompt_tokens, 0) + coalesce(completion_tokens, 0);
   until    timestamptz;
   call     record;
+  ids      bigint[];
+  shown    bigint[];
   d        record;
   decision llm_usage.budget_decision;
 BEGIN
@@ -39,11 +41,14 @@ BEGIN
   END IF;
   PERFORM llm_usage._own_app(coalesce(app_id, 0));
   call := llm_usage._call_cost(model, vendor, cost, currency, prompt_tokens, completion_tokens);
-  SELECT * INTO d
-    FROM llm_usage._decide(llm_usage._call_budgets(app_id, llm_id, user_id, model, vendor, attrs::text), call.cost, call.currency, tokens, true);
+  ids := llm_usage._call_budgets(app_id, llm_id, user_id, model, vendor, attrs::text);
+  IF llm_usage._has_row_security('llm_usage.budgets'::regclass) THEN
+    shown := llm_usage._shown_budgets(ids);
+  END IF;
+  SELECT * INTO d FROM llm_usage._decide(ids, call.cost, call.currency, tokens, true, shown);
   decision := (d.verdict, NULL, d.budget_id, d.spent, d.held, d.remaining, d.resets_at, d.reason);
   IF decision.verdict = 'denied' THEN
-    RETURN llm_usage._shown(decision);
+    RETURN decision;
   END IF;
   until := clock_timestamp() + coalesce(hold_for, '10 minutes');
   INSERT INTO llm_usage.budget_holds AS h (made_at, expires_at, app_id, llm_id, user_id, model, vendor, attrs, budget_ids)
@@ -53,7 +58,7 @@ BEGIN
     INSERT INTO llm_usage._held (budget_id, hold_id, expires_at, amount)
     VALUES (d.counted_ids[budget], decision.hold_id, until, d.amounts[budget]);
   END LOOP;
-  RETURN llm_usage._shown(decision);
+  RETURN decision;
 END $$;
 COMMENT ON FUNCTION llm_usage.reserve_budget(bigint, text, bigint, bigint, text, jsonb, numeric, text, bigint, bigint, interval) IS
   'As check_budget(), and holds what the call may take, until settle_budget() or release_budget(), at most for hold_for (default 10 minutes, up to 30 days). hold_id is NULL where the call is denied. However many reserve at once, what is spent and held never passes a hard budget by it. Run it in a transaction of its own: others wait for its end where room is short. Errors: 25001 in another isolation level than READ COMMITTED; 22023 for a bad hold_for or estimate, and for what settle_budget() could not record.';

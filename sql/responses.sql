@@ -41,7 +41,7 @@ CREATE FUNCTION llm_usage.record_response_batch(responses json, all_or_nothing b
   SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-  RETURN llm_usage._record_batch(llm_usage._response_batch(responses::text, all_or_nothing, llm_usage._default_currency()));
+  RETURN llm_usage._record_batch(llm_usage._response_batch(responses::text, all_or_nothing, llm_usage._default_currency()), all_or_nothing);
 END $$;
 COMMENT ON FUNCTION llm_usage.record_response_batch(json, boolean) IS
   'Records an array of responses in one statement (a json, since it is read once, as it came; cast a jsonb), each an object of provider, response and any other argument of record_response(); occurred_at is ISO 8601, UTC where it has no offset. Returns as record_usage_batch(): a response that bills several models has several ids. A bad element does not keep the others out, unless all_or_nothing: then it is an error (22023, 22004) and nothing is recorded. Errors: 22004 for NULL, 22023 for anything but an array.';
@@ -61,7 +61,7 @@ CREATE FUNCTION llm_usage.record_spans(
     SELECT llm_usage._record_batch(llm_usage._span_batch(export::text, jsonb_build_object(
              'app_id', app_id, 'llm_id', llm_id, 'user_id', user_id, 'vendor', vendor, 'attrs', attrs,
              'source', source)::text,
-           all_or_nothing, llm_usage._default_currency()));
+           all_or_nothing, llm_usage._default_currency()), true);
   END;
 COMMENT ON FUNCTION llm_usage.record_spans(jsonb, bigint, bigint, bigint, text, jsonb, text, boolean) IS
   'Records the model calls of an OTLP/JSON export, of an array of spans, or of one span, by OpenTelemetry''s gen_ai.* attributes (current and older names) or OpenInference''s llm.token_count.*. Spans of agents, chains and tools, and model calls that repeat those below them in the same export, are no requests. Vendor, model and time (the start) are the span''s; its trace and span id are the request_id. Returns as record_usage_batch(); index counts all spans of the export from 0. Errors: 22004 for NULL, 22023 for what has no spans, though an export may be empty; with all_or_nothing also for a bad span.';

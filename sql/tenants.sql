@@ -53,17 +53,25 @@ BEGIN
      WHERE NOT EXISTS (SELECT FROM llm_usage.apps a WHERE a.id = app AND a.owner_id = coalesce(t.tenant, llm_usage._tenant())));
 END $$;
 
+-- That it may not.
+CREATE FUNCTION llm_usage._no_app(app bigint) RETURNS jsonb
+  LANGUAGE sql IMMUTABLE
+  RETURN jsonb_build_object('reason', format('there is no app %s to record for', app),
+                            'detail', 'A tenant records for the apps that it owns.',
+                            'hint', 'Give the app_id of one of them: SELECT id FROM llm_usage.apps.');
+
 -- The app, if the session may record for it: what runs with the owner's rights is bound by no policy.
 CREATE FUNCTION llm_usage._refuse_app(app bigint) RETURNS void
   LANGUAGE plpgsql STABLE
   SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+  refusal jsonb;
 BEGIN
   IF NOT llm_usage._may_record(app) THEN
-    RAISE EXCEPTION 'there is no app % to record for', app
-      USING ERRCODE = 'insufficient_privilege',
-            DETAIL = 'A tenant records for the apps that it owns.',
-            HINT = 'Give the app_id of one of them: SELECT id FROM llm_usage.apps.';
+    refusal := llm_usage._no_app(app);
+    RAISE EXCEPTION USING MESSAGE = refusal ->> 'reason', ERRCODE = 'insufficient_privilege',
+                          DETAIL = refusal ->> 'detail', HINT = refusal ->> 'hint';
   END IF;
 END $$;
 CREATE FUNCTION llm_usage._own_app(app bigint) RETURNS bigint

@@ -12,6 +12,7 @@ mod given_id;
 mod http;
 mod ingest;
 mod ledger;
+mod locks;
 mod loose;
 mod pg;
 mod points;

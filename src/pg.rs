@@ -30,6 +30,9 @@ pub mod setting;
 pub mod tail;
 pub mod transaction;
 
+/// The kind of our advisory locks.
+const OWN_LOCKS: u16 = 76;
+
 /// 2000-01-01T00:00:00Z, from which PostgreSQL counts, in microseconds since 1970.
 const POSTGRES_EPOCH: i64 = 946_684_800_000_000;
 
@@ -205,10 +208,17 @@ pub fn most_transactions() -> i64 {
     most.into_iter().map(i64::from).sum()
 }
 
-/// As `pg_advisory_xact_lock(class, key)`, or `pg_advisory_xact_lock_shared`.
+/// As `pg_advisory_xact_lock(class, key)`, or `pg_advisory_xact_lock_shared`, but a lock of ours: those of SQL are everybody's to take.
 pub fn lock_until_end(class: i32, key: i32, is_alone: bool) {
     // SAFETY: the tag is an advisory lock, which the end of the transaction releases.
     unsafe { pg_sys::LockAcquire(&advisory_lock(class, key), lock_mode(is_alone), false, false) };
+}
+
+/// The same alone, if nobody else holds it.
+pub fn try_lock_until_end(class: i32, key: i32) -> bool {
+    // SAFETY: as above.
+    let result = unsafe { pg_sys::LockAcquire(&advisory_lock(class, key), lock_mode(true), false, true) };
+    result != pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL
 }
 
 /// The opposite of [`lock_until_end`].
@@ -227,8 +237,8 @@ fn advisory_lock(class: i32, key: i32) -> pg_sys::LOCKTAG {
         locktag_field1: unsafe { pg_sys::MyDatabaseId }.to_u32(),
         locktag_field2: class.cast_unsigned(),
         locktag_field3: key.cast_unsigned(),
-        // As the server tells two keys from one.
-        locktag_field4: 2,
+        // The server's own are 1, a key, and 2, two keys; `pg_locks` shows it as `objsubid`.
+        locktag_field4: OWN_LOCKS,
         locktag_type: pg_sys::LockTagType::LOCKTAG_ADVISORY as u8,
         locktag_lockmethodid: pg_sys::USER_LOCKMETHOD as u8,
     }

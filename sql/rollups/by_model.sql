@@ -213,10 +213,12 @@ CREATE FUNCTION llm_usage.model_activity_between(for_model text, starts timestam
     WITH line AS MATERIALIZED (
       SELECT l.number FROM llm_usage._lines l WHERE l.model = for_model AND NOT llm_usage._is_tenant()
     ), bounds AS MATERIALIZED (
-      -- Also where there is nothing to be counted.
-      SELECT starts || to_time AS instants, width_bucket('epoch', starts || to_time) IS NOT NULL AS are_told
+      -- Also where there is nothing to be counted. What would start behind the end is empty.
+      SELECT c.clipped, c.clipped || to_time AS instants, width_bucket('epoch', starts || to_time) IS NOT NULL AS are_told
+        FROM (SELECT array_agg(least(s.start, to_time) ORDER BY s.ordinality) AS clipped
+                FROM unnest(starts) WITH ORDINALITY s (start, ordinality)) c
     ), cut AS MATERIALIZED (
-      SELECT c.at FROM unnest(starts || to_time) c (at)
+      SELECT c.at FROM bounds b CROSS JOIN LATERAL unnest(b.instants) c (at)
     )
     SELECT p.part, sum(p.requests)::bigint, sum(p.input_tokens), sum(p.completion_tokens)
       FROM (SELECT width_bucket(k.bucket, (SELECT b.instants FROM bounds b)) AS part,
@@ -256,7 +258,7 @@ CREATE FUNCTION llm_usage.model_activity_between(for_model text, starts timestam
              CROSS JOIN LATERAL llm_usage._points_by_part(m.points, m.buckets, (SELECT b.instants FROM bounds b)) p
             UNION ALL
             SELECT t.part, t.last_part, t.requests, t.input_tokens, t.completion_tokens
-              FROM llm_usage._tenant_between(for_model, starts, to_time) t
+              FROM llm_usage._tenant_between(for_model, (SELECT b.clipped FROM bounds b), to_time) t
             UNION ALL
             SELECT t.part, t.part, t.requests, t.input_tokens, t.completion_tokens
               FROM (SELECT width_bucket(e.occurred_at, (SELECT b.instants FROM bounds b)) AS part, e.requests, e.input_tokens,

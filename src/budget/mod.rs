@@ -5,13 +5,14 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use bigdecimal::BigDecimal;
-use llm_usage_core::budget::{self, Answer, Budget, Call, Entity, Kind, Standing, Unit, Unpriced};
+use llm_usage_core::budget::{self, Answer, Budget, Call, Entity, Kind, Standing, Unit, Unpriced, Verdict};
 use llm_usage_core::event::MOST_BYTES;
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
 use crate::error::failed;
+use crate::locks;
 use crate::pg;
 use crate::query::{self, Row};
 
@@ -20,9 +21,6 @@ mod tail;
 
 /// Sums of rollups, budgets and calls that a session remembers at most, of each.
 const MOST_REMEMBERED: usize = 10_000;
-
-/// The first number of the advisory locks of budgets, the letters LLMB; the second is the budget's.
-const LOCKS: i32 = 0x4c4c_4d42;
 
 /// A budget in its present period, and where to look for what is spent.
 struct Asked {
@@ -75,7 +73,8 @@ fn _call_budgets(
 }
 
 /// The decision on a call by some budgets as they stand now, all seen in one snapshot: what of the budget that decides is gone,
-/// and what the call takes of each. To reserve, the hard ones stay locked until the transaction ends.
+/// and what the call takes of each. To reserve, the hard ones stay locked until the transaction ends. Of budgets that are not to be
+/// shown only those decide that stop the call, and where none that is stops it.
 #[pg_extern(schema = "llm_usage", volatile, parallel_unsafe, requires = ["schema"])]
 #[expect(clippy::type_complexity, reason = "the columns of a row")]
 fn _decide(
@@ -84,6 +83,7 @@ fn _decide(
     currency: Option<&str>,
     tokens: Option<i64>,
     to_reserve: bool,
+    shown_ids: default!(Option<Vec<i64>>, "NULL"),
 ) -> Result<
     TableIterator<
         'static,
@@ -110,9 +110,16 @@ fn _decide(
         }
         None => Vec::new(),
     };
+    let is_shown = |id: i64| shown_ids.as_ref().is_none_or(|ids| ids.contains(&id));
     let deciding = answers
         .iter()
-        .max_by(|(one, _, a), (other, _, b)| budget::decides((&one.budget, a), (&other.budget, b)));
+        .filter(|(asked, _, answer)| is_shown(asked.id) || answer.verdict == Verdict::Denied)
+        .max_by(|(one, _, a), (other, _, b)| {
+            let is_own = |asked: &Asked, answer: &Answer| (answer.verdict, is_shown(asked.id));
+            is_own(one, a)
+                .cmp(&is_own(other, b))
+                .then_with(|| budget::decides((&one.budget, a), (&other.budget, b)))
+        });
     let amounts: Result<Vec<_>, _> =
         answers.iter().map(|(_, _, answer)| pg::numeric(&answer.amount)).collect();
     let ids = answers.iter().map(|(asked, ..)| asked.id).collect();
@@ -120,6 +127,10 @@ fn _decide(
         let (allowed, reason) = ("allowed".into(), "No budget applies.".into());
         return Ok(TableIterator::once((allowed, None, None, None, None, None, reason, ids, amounts?)));
     };
+    if !is_shown(asked.id) {
+        let (denied, reason) = (answer.verdict.word().into(), "No room is left.".into());
+        return Ok(TableIterator::once((denied, None, None, None, None, None, reason, ids, amounts?)));
+    }
     let shown = |amount: &BigDecimal| pg::numeric(&amount.normalized()).map(Some);
     Ok(TableIterator::once((
         answer.verdict.word().into(),
@@ -150,7 +161,7 @@ fn answers_under_locks(ids: &[i64], call: &Call) -> Result<Answers, ErrorReport>
     loop {
         let locks = budget::locks(&hard, &alone);
         for (key, is_alone) in &locks {
-            pg::lock_until_end(LOCKS, *key, *is_alone);
+            pg::lock_until_end(locks::BUDGETS, *key, *is_alone);
         }
         let answers = answers(ids, call)?;
         let near = answers.iter().filter(|(_, _, answer)| !answer.is_far).map(|(asked, ..)| asked.id);
@@ -159,7 +170,7 @@ fn answers_under_locks(ids: &[i64], call: &Call) -> Result<Answers, ErrorReport>
             return Ok(answers);
         }
         for (key, is_alone) in &locks {
-            pg::release_lock(LOCKS, *key, *is_alone);
+            pg::release_lock(locks::BUDGETS, *key, *is_alone);
         }
         alone.extend(near);
     }

@@ -94,8 +94,11 @@ pub fn range(random: &mut Random) -> Range {
     let mut starts: Vec<DateTime<Utc>> = (0..2 + random.below(12)).map(|_| instant(random)).collect();
     starts.sort_unstable();
     starts.dedup();
-    let end = *starts.last().expect("an instant") + TimeDelta::microseconds(1);
-    // Instants may be the same: one start stays.
+    // An end before the last start leaves parts empty; instants may be the same.
+    let end = match random.below(4) {
+        0 => instant(random),
+        _ => *starts.last().expect("an instant") + TimeDelta::microseconds(1),
+    };
     starts.truncate(starts.len().max(2) - 1);
     let app_id = random.pick(&[None, Some(0), Some(1), Some(2), Some(3), Some(99)]);
     let model = random.pick(&[None, Some("gpt-4.1"), Some("house"), Some("House"), Some("never-seen")]);
@@ -134,8 +137,9 @@ fn compare_reports(
     assert_eq!(answer, oracle::app_usage(book, app, from, to, grain), "{range:?}");
     let answer = ask("app_token_usage($1, $2, $3)", &[&app, &from_at, &to_at])?;
     assert_eq!(answer, oracle::app_token_usage(events, app, from, to), "{range:?}");
-    let (model, start, end) =
-        (range.model.as_deref().unwrap_or("gpt-4.1"), Some(range.starts[0]), Some(range.end));
+    let model = range.model.as_deref().unwrap_or("gpt-4.1");
+    let after = range.starts[0] + TimeDelta::microseconds(1);
+    let (start, end) = (Some(range.starts[0]), Some(range.end.max(after)));
     let chunks = Some(random.pick(chunks));
     let answer = ask("model_usage_statistics($1, $2, $3, $4)", &[&model, &start, &end, &chunks])?;
     assert_eq!(

@@ -46,7 +46,7 @@ const RECOUNTS: [(&str, &str); 12] = [
         "SELECT * FROM llm_usage.model_activity_between(coalesce($4, 'gpt-4.1'), $5, $6)",
         "SELECT p.part, sum(request), sum(input), sum(completion)
            FROM generate_subscripts($5, 1) p (part)
-           JOIN ledger l ON l.at >= $5[p.part] AND l.at < coalesce($5[p.part + 1], $6)
+           JOIN ledger l ON l.at >= $5[p.part] AND l.at < least($5[p.part + 1], $6)
           WHERE model = coalesce($4, 'gpt-4.1') GROUP BY 1",
     ),
     (
@@ -104,7 +104,7 @@ pub struct Range {
     pub app_id: Option<i64>,
     pub user_id: Option<i64>,
     pub model: Option<String>,
-    /// Ascending, all before `end`.
+    /// Ascending.
     pub starts: Vec<DateTime<Utc>>,
     pub end: DateTime<Utc>,
 }

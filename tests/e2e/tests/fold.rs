@@ -360,3 +360,18 @@ fn a_month_in_which_a_budget_is_about_to_begin_is_kept() {
     assert_eq!(refused, Some(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE));
     run(&mut other, "SELECT * FROM llm_usage.check_budget(1, 'm', cost => 1)");
 }
+
+#[test]
+fn what_anybody_may_lock_holds_up_no_fold_and_no_call() {
+    let (mut client, mut stranger, _) = sessions();
+    run(&mut client, "INSERT INTO llm_usage.budgets (id, entity_type, amount) VALUES (1, 'All', 10)");
+    run(&mut client, "INSERT INTO llm_usage.usage_events (app_id, model, cost) VALUES (1, 'm', 1)");
+    run(
+        &mut stranger,
+        "SELECT pg_advisory_lock(x'4c4c4d55'::bigint), pg_advisory_lock(x'4c4c4d55'::integer, 0)",
+    );
+    run(&mut stranger, "SELECT pg_advisory_lock(x'4c4c4d42'::integer, 1)");
+    assert_eq!(fold(&mut client), Some(1));
+    run(&mut client, "SET lock_timeout = '1s'");
+    run(&mut client, "SELECT * FROM llm_usage.reserve_budget(cost => 1)");
+}

@@ -262,11 +262,11 @@ fn a_tenant_records_for_its_own_apps_alone() {
     let statements = [
         "SELECT llm_usage.record_usage('m', app_id => APP)",
         "SELECT llm_usage.record_usage('m', app_id => APP, request_id => 'k')",
-        r#"SELECT llm_usage.record_usage_batch('[{"model": "m", "app_id": APP, "request_id": "k"}]')"#,
-        r#"SELECT llm_usage.record_usage_batch('[{"model": "m", "app_id": 7}, {"model": "m", "app_id": APP}]')"#,
+        r#"SELECT llm_usage.record_usage_batch('[{"model": "m", "app_id": APP, "request_id": "k"}]', true)"#,
+        r#"SELECT llm_usage.record_usage_batch('[{"model": "m", "app_id": 7}, {"model": "m", "app_id": APP}]', true)"#,
         r#"SELECT llm_usage.record_response('openai', '{"model": "m", "usage": {"prompt_tokens": 1, "completion_tokens": 1}}', app_id => APP)"#,
         r#"SELECT llm_usage.record_response_batch('[{"provider": "openai", "app_id": APP,
-             "response": {"model": "m", "usage": {"prompt_tokens": 1, "completion_tokens": 1}}}]')"#,
+             "response": {"model": "m", "usage": {"prompt_tokens": 1, "completion_tokens": 1}}}]', true)"#,
         r#"SELECT llm_usage.record_spans(app_id => APP, export => '[{"traceId": "a1", "spanId": "b2", "name": "chat", "attributes":
              {"gen_ai.operation.name": "chat", "gen_ai.request.model": "m", "gen_ai.usage.input_tokens": 500}}]')"#,
         "SELECT llm_usage.check_budget(APP)",

@@ -134,3 +134,19 @@ SELECT id FROM llm_usage.record_usage('media', prompt_tokens => 9, prompt_image_
 SELECT status FROM llm_usage.record_usage('media', prompt_tokens => 9, prompt_image_tokens => 2, cache_read_tokens => 3, cache_read_audio_tokens => 1, request_id => 'media');
 SELECT status FROM llm_usage.record_usage('media', prompt_tokens => 9, prompt_image_tokens => 2, cache_read_tokens => 3, cache_read_audio_tokens => 2, request_id => 'media');
 SELECT llm_usage.record_usage_batch('[{"model": "media", "prompt_tokens": 3, "prompt_video_tokens": 2}, {"model": "media", "completion_tokens": 3, "completion_image_tokens": -1}]') -> 'errors' -> 0 ->> 'reason' AS reason;
+-- Values of attributes are told apart as reports tell them: 1 and 1.0 are two, though jsonb takes them for one.
+INSERT INTO llm_usage.reported_attrs VALUES ('n') ON CONFLICT DO NOTHING;
+SELECT id AS counted FROM llm_usage.record_usage('m', cost => 3, attrs => '{"n": 1}') \gset
+SELECT status FROM llm_usage.correct_usage(:counted, attrs => '{"n": 1.0}');
+SELECT status FROM llm_usage.correct_usage(:counted, attrs => '{"n": 1.0}');
+SELECT value, requests, cost FROM llm_usage.attr_activity('n', now() - interval '1 day') ORDER BY 1;
+SELECT status FROM llm_usage.correct_usage(:counted, attrs => '{"n": 2}');
+SELECT status FROM llm_usage.correct_usage(:counted, attrs => '{"n": 1.0}');
+SELECT status FROM llm_usage.void_usage(:counted);
+SELECT value, requests, cost FROM llm_usage.attr_activity('n', now() - interval '1 day') ORDER BY 1;
+INSERT INTO llm_usage.budgets (entity_type, entity_key, entity_value, amount, unit)
+VALUES ('Attribute', 'n', '1', 1, 'requests'), ('Attribute', 'n', '1.0', 1, 'requests'), ('Attribute', 'n', '1.00', 1, 'requests');
+SELECT llm_usage.fold() IS NOT NULL AS folded;
+INSERT INTO llm_usage.usage_events (model, attrs) VALUES ('m', '{"n": 1}'), ('m', '{"n": 1.0}'), ('m', '{"n": 1.00}');
+SELECT llm_usage.fold();
+SELECT b.entity_value, count(*) FROM llm_usage.budget_alerts a JOIN llm_usage.budgets b ON b.id = a.budget_id WHERE b.entity_key = 'n' GROUP BY 1 ORDER BY 1;

@@ -72,5 +72,9 @@ ROLLBACK;
 -- Parts of a model's usage, by an array that is not counted from 1, and where there is nothing to be counted.
 SELECT part, input_tokens FROM llm_usage.model_activity_between('a', '[0:1]={2025-03-01Z,2025-03-03Z}', '2025-04-01Z');
 SELECT part, input_tokens FROM llm_usage.model_activity_between('a', '[7:8]={2025-03-01Z,2025-03-02Z}', '2025-04-01Z');
+-- What would start behind the end is empty.
+SELECT part, input_tokens FROM llm_usage.model_activity_between('a', '{2025-03-01Z,2025-03-20Z,2025-04-10 12:00Z}', '2025-03-10 12:00Z');
+SELECT part, input_tokens FROM llm_usage.model_activity_between('a', '{2025-03-01Z}', '2025-03-10 12:00Z');
+SELECT part, input_tokens FROM llm_usage.model_activity_between('a', '{2025-03-20Z,2025-04-10Z}', '2025-03-01Z');
 SELECT * FROM llm_usage.model_activity_between('nobody', '{2025-03-01Z,NULL}', '2025-04-01Z');
 SELECT * FROM llm_usage.model_activity_between('nobody', '{2025-03-01Z}', NULL);

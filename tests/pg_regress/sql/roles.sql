@@ -110,6 +110,28 @@ SELECT * FROM llm_usage.check_budget(2, cost => 11);
 SELECT verdict, hold_id > 0 AS held, reason FROM llm_usage.reserve_budget(2, 'm', cost => 1);
 SELECT * FROM llm_usage.check_budget(1, cost => 1);
 RESET ROLE;
+-- A soft budget of all says nothing to it; its own is shown, however little is left of that of all, and stops a call before it.
+INSERT INTO llm_usage.budgets (entity_type, name, amount, is_hard) VALUES ('All', 'soft', 0, false);
+INSERT INTO llm_usage.budgets (entity_type, entity_id, amount) VALUES ('App', 2, 1000);
+SELECT status FROM llm_usage.record_usage('m', app_id => 1, cost => 8);
+SET LOCAL ROLE roles_tenant;
+SELECT verdict, spent, held, remaining, reason FROM llm_usage.check_budget(2, cost => 1);
+SELECT verdict, spent, held, remaining, reason FROM llm_usage.check_budget(2, cost => 2);
+SELECT verdict, spent, held, remaining FROM llm_usage.check_budget(2, cost => 1001);
+-- What others own does not keep its own events out of a batch.
+SELECT llm_usage.record_usage_batch('[{"model": "m", "app_id": 2}, {"model": "m", "app_id": 1}, {"model": ""}, {"model": "m"}]')::jsonb - 'ids' AS batch;
+SAVEPOINT whole;
+SELECT llm_usage.record_usage_batch('[{"model": "m", "app_id": 2}, {"model": "m", "app_id": 1}]', true);
+ROLLBACK TO whole;
+RESET ROLE;
+-- What a correction gave to another app a retry does not take from it, nor show.
+SELECT id AS moved FROM llm_usage.record_usage('m', app_id => 2, cost => 0.5, completion_tokens => 1, request_id => 'moved', quality => 'partial') \gset
+SELECT status, cost FROM llm_usage.correct_usage(:moved, app_id => 1, cost => 123);
+SET LOCAL ROLE roles_tenant;
+SELECT status, cost FROM llm_usage.record_usage('m', app_id => 2, cost => 0.5, completion_tokens => 1, request_id => 'moved', quality => 'partial');
+SELECT status, cost FROM llm_usage.record_usage('m', app_id => 2, cost => 0.7, completion_tokens => 9, request_id => 'moved');
+RESET ROLE;
+SELECT app_id, requests, cost FROM llm_usage.usage_by_app WHERE app_id = 1;
 ALTER ROLE roles_tenant RENAME TO roles_renamed;
 SET LOCAL ROLE roles_renamed;
 SELECT status FROM llm_usage.record_usage('m', app_id => 1);
