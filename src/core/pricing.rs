@@ -1,5 +1,7 @@
 //! What a request costs: the price row that holds for it, and the exact sum over its token kinds.
 
+use std::cmp::Reverse;
+
 use bigdecimal::BigDecimal;
 
 /// Whose word a price row is, the strongest first.
@@ -185,12 +187,9 @@ pub fn marked_vendor(prices: &[Price], at: i64) -> Option<&str> {
         };
         price.source == Source::Catalog && prices.iter().filter(holds).any(newer)
     };
-    prices
-        .iter()
-        .filter(holds)
-        .filter(|price| price.is_default && !is_replaced(price))
-        .max_by_key(|price| (std::cmp::Reverse(price.source), price.valid_from))
-        .map(|price| price.vendor.as_str())
+    let mut marked: Vec<&Price> = prices.iter().filter(holds).filter(|price| price.is_default).collect();
+    marked.sort_unstable_by_key(|price| (price.source, Reverse(price.valid_from)));
+    marked.into_iter().find(|price| !is_replaced(price)).map(|price| price.vendor.as_str())
 }
 
 /// The only vendor of a model at an instant. Prices that are still to come change nothing.
