@@ -55,8 +55,8 @@ CREATE FUNCTION llm_usage._standing(event bigint) RETURNS SETOF llm_usage.usage_
             coalesce(sum(e.completion_audio_tokens), 0),
             coalesce(sum(e.cache_read_audio_tokens), 0), coalesce(sum(e.cache_read_image_tokens), 0),
             coalesce(sum(e.prompt_image_tokens), 0), coalesce(sum(e.prompt_video_tokens), 0),
-            coalesce(sum(e.completion_image_tokens), 0), coalesce(sum(e.completion_video_tokens), 0), coalesce(sum(e.unaccounted_tokens), 0),
-            coalesce(sum(e.cost), 0), coalesce(sum(e.reported_cost), 0)) <> (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+            coalesce(sum(e.completion_image_tokens), 0), coalesce(sum(e.completion_video_tokens), 0),
+            coalesce(sum(e.unaccounted_tokens), 0), coalesce(sum(e.cost), 0), coalesce(sum(e.reported_cost), 0)) <> (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
   END;
 
 -- The event as it stands: the line that has its request, with what hand corrections of it in the same currency add.
@@ -142,9 +142,9 @@ BEGIN
        task_id, request_id, attrs)
     SELECT s.occurred_at, s.app_id, s.llm_id, s.user_id, event, -s.prompt_tokens, -s.cache_read_tokens, -s.cache_write_tokens,
            -s.completion_tokens, -s.reasoning_tokens, -s.inference_tokens, -s.cache_write_1h_tokens, -s.prompt_audio_tokens,
-           -s.completion_audio_tokens,
-           -s.cache_read_audio_tokens, -s.cache_read_image_tokens, -s.prompt_image_tokens, -s.prompt_video_tokens,
-           -s.completion_image_tokens, -s.completion_video_tokens, -s.unaccounted_tokens, -s.requests, s.priced, s.currency, s.model, s.vendor, -s.cost,
+           -s.completion_audio_tokens, -s.cache_read_audio_tokens, -s.cache_read_image_tokens, -s.prompt_image_tokens,
+           -s.prompt_video_tokens, -s.completion_image_tokens, -s.completion_video_tokens, -s.unaccounted_tokens, -s.requests,
+           s.priced, s.currency, s.model, s.vendor, -s.cost,
            -s.reported_cost, s.service_tier, s.quality, s.rule_type, s.task_id, s.request_id, s.attrs
       FROM llm_usage._standing(event) s
      WHERE replacement IS NOT DISTINCT FROM NULL
@@ -163,9 +163,9 @@ BEGIN
     SELECT r.occurred_at, coalesce(r.app_id, 0), coalesce(r.llm_id, 0), r.user_id, event, coalesce(r.prompt_tokens, 0),
            coalesce(r.cache_read_tokens, 0), coalesce(r.cache_write_tokens, 0), coalesce(r.completion_tokens, 0),
            coalesce(r.reasoning_tokens, 0), coalesce(r.inference_tokens, 0), r.cache_write_1h_tokens, r.prompt_audio_tokens,
-           r.completion_audio_tokens,
-           r.cache_read_audio_tokens, r.cache_read_image_tokens, r.prompt_image_tokens, r.prompt_video_tokens,
-           r.completion_image_tokens, r.completion_video_tokens, r.unaccounted_tokens, 1, r.priced, coalesce(r.currency, llm_usage._default_currency()),
+           r.completion_audio_tokens, r.cache_read_audio_tokens, r.cache_read_image_tokens, r.prompt_image_tokens,
+           r.prompt_video_tokens, r.completion_image_tokens, r.completion_video_tokens, r.unaccounted_tokens, 1, r.priced,
+           coalesce(r.currency, llm_usage._default_currency()),
            r.model, r.vendor, r.cost, r.reported_cost, r.service_tier, r.quality, r.rule_type, r.task_id, r.request_id, r.attrs
       FROM (SELECT replacement.*) r
     RETURNING e.id, NULL, e.cost, e.currency INTO result;

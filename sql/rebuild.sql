@@ -119,7 +119,7 @@ CREATE FUNCTION llm_usage.status()
           LEFT JOIN pg_catalog.pg_prepared_xacts x ON x.transaction = n.transactionid
          WHERE p.waiting_up_to IS NOT NULL AND w.transaction = ANY (p.waiting_for)
         UNION ALL
-        -- A fold, rebuild or drop that was not committed lets no other begin.
+        -- A fold, rebuild or drop that was not committed lets no other begin. The lock is that of _lock_rollups().
         SELECT a.pid, a.xact_start, a.query
           FROM pg_catalog.pg_locks k
           JOIN pg_catalog.pg_stat_activity a ON a.pid = k.pid

@@ -59,12 +59,13 @@ pub struct Usage {
     pub reasoning_tokens: i64,
     /// Part of `prompt_tokens`: audio that is certainly not cached. Never more than the whole.
     pub prompt_audio_tokens: i64,
+    /// The same of images, and of video.
     pub prompt_image_tokens: i64,
     pub prompt_video_tokens: i64,
-    /// Part of `cache_read_tokens`, where it is said. Never more than the whole.
+    /// Parts of `cache_read_tokens`, where they are said. Never more than the whole.
     pub cache_read_audio_tokens: i64,
     pub cache_read_image_tokens: i64,
-    /// Part of `completion_tokens`: audio. Never more than the whole.
+    /// Parts of `completion_tokens`. Never more than the whole.
     pub completion_audio_tokens: i64,
     pub completion_image_tokens: i64,
     pub completion_video_tokens: i64,

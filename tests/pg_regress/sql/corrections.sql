@@ -144,6 +144,13 @@ SELECT status FROM llm_usage.correct_usage(:counted, attrs => '{"n": 2}');
 SELECT status FROM llm_usage.correct_usage(:counted, attrs => '{"n": 1.0}');
 SELECT status FROM llm_usage.void_usage(:counted);
 SELECT value, requests, cost FROM llm_usage.attr_activity('n', now() - interval '1 day') ORDER BY 1;
+INSERT INTO llm_usage.model_prices (vendor, model, valid_from, input_per_token) VALUES ('v', 'counted', '2020-01-01', 1);
+SELECT id AS priced FROM llm_usage.record_usage('counted', prompt_tokens => 1, attrs => '{"n": 5}') \gset
+SELECT status FROM llm_usage.correct_usage(:priced, attrs => '{"n": 6}');
+SELECT status FROM llm_usage.correct_usage(:priced, attrs => '{"n": 5.0}');
+INSERT INTO llm_usage.model_prices (vendor, model, valid_from, input_per_token) VALUES ('v', 'counted', '2020-01-02', 2);
+SELECT old_cost, new_cost FROM llm_usage.reprice(for_model => 'counted', dry_run => false);
+SELECT value, requests, cost FROM llm_usage.attr_activity('n', now() - interval '1 day') WHERE value LIKE '5%' ORDER BY 1;
 INSERT INTO llm_usage.budgets (entity_type, entity_key, entity_value, amount, unit)
 VALUES ('Attribute', 'n', '1', 1, 'requests'), ('Attribute', 'n', '1.0', 1, 'requests'), ('Attribute', 'n', '1.00', 1, 'requests');
 SELECT llm_usage.fold() IS NOT NULL AS folded;
