@@ -254,9 +254,8 @@ fn price_hour(places: &mut BTreeMap<Place, Prices>) {
         let of = |prices: &Prices, kind| prices.get(kind)?.to_string().parse::<BigDecimal>().ok();
         let hour = ordinary.get(&(String::new(), *above)).and_then(|ordinary| {
             let (hour, write, own) = (of(ordinary, HOUR)?, of(ordinary, WRITE)?, of(prices, WRITE)?);
-            let product = hour * own;
-            let price = (!write.is_zero()).then(|| &product / &write)?.normalized();
-            (&price * &write == product).then(|| money::price(&price.to_plain_string()))?
+            // What goes on for ever has too many decimals for a price.
+            (!write.is_zero()).then(|| money::price(&(hour * own / write).normalized().to_plain_string()))?
         });
         if let Some(hour) = hour {
             prices.entry(HOUR).or_insert(hour);

@@ -128,6 +128,19 @@ mod tests {
     }
 
     #[test]
+    fn the_same_count_of_another_kind_is_another_charge() {
+        let hash = |place: usize| {
+            let mut counts = [0; COUNTS.len()];
+            counts[place] = 5;
+            Charge { model: "m", counts, ..Charge::default() }.hash()
+        };
+        let hashes: Vec<u128> = (0..COUNTS.len()).map(hash).collect();
+        for (place, one) in hashes.iter().enumerate() {
+            assert!(!hashes[..place].contains(one), "{place}");
+        }
+    }
+
+    #[test]
     fn what_is_kept_in_tables_stays_what_it_is() {
         let charge = Charge { model: "gpt-4.1", cost: Some("0.10"), ..Charge::default() };
         assert_eq!(charge.hash(), KEPT);

@@ -40,10 +40,15 @@ fn tiers_and_long_contexts_become_rows_of_their_own() {
 fn an_hour_in_claudes_cache_costs_the_same_multiple_in_a_batch() {
     let prices = r#"{"litellm_provider": "anthropic", "cache_creation_input_token_cost": 3.75e-06,
         "cache_creation_input_token_cost_above_1hr": 6e-06, "cache_creation_input_token_cost_batches": 1.875e-06}"#;
-    let catalog = read(&format!(r#"{{"claude-x": {prices}, "other": {prices}}}"#));
+    let thirds = prices.replace("3.75e-06", "3e-06").replace("1.875e-06", "1e-06").replace("6e-06", "5e-06");
+    let catalog = read(&format!(r#"{{"claude-x": {prices}, "claude-y": {thirds}, "other": {prices}}}"#));
     let hours: Vec<_> = catalog.rows.iter().map(|row| row.prices.get("cache_write_1h_per_token")).collect();
     let hours: Vec<_> = hours.into_iter().map(|hour| hour.map(Number::to_string)).collect();
-    assert_eq!(hours, [Some("6e-06".into()), Some("0.000003".into()), Some("6e-06".into()), None]);
+    assert_eq!(
+        hours,
+        [Some("6e-06"), Some("0.000003"), Some("5e-06"), None, Some("6e-06"), None]
+            .map(|hour| hour.map(String::from))
+    );
 }
 
 #[test]
