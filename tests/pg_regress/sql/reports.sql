@@ -73,8 +73,14 @@ ROLLBACK;
 SELECT part, input_tokens FROM llm_usage.model_activity_between('a', '[0:1]={2025-03-01Z,2025-03-03Z}', '2025-04-01Z');
 SELECT part, input_tokens FROM llm_usage.model_activity_between('a', '[7:8]={2025-03-01Z,2025-03-02Z}', '2025-04-01Z');
 -- What would start behind the end is empty.
-SELECT part, input_tokens FROM llm_usage.model_activity_between('a', '{2025-03-01Z,2025-03-20Z,2025-04-10 12:00Z}', '2025-03-10 12:00Z');
-SELECT part, input_tokens FROM llm_usage.model_activity_between('a', '{2025-03-01Z}', '2025-03-10 12:00Z');
-SELECT part, input_tokens FROM llm_usage.model_activity_between('a', '{2025-03-20Z,2025-04-10Z}', '2025-03-01Z');
+BEGIN;
+INSERT INTO llm_usage.usage_events (occurred_at, app_id, model, prompt_tokens)
+SELECT t, 45, 'clipped', 1 FROM generate_series(timestamptz '2026-01-01Z', '2026-03-01Z', interval '6 hours') t;
+SELECT llm_usage.fold() > 0 AS folded;
+SELECT part, requests FROM llm_usage.model_activity_between('clipped', '{2026-01-03 06:00Z,2026-01-29Z}', '2026-01-14 06:00Z');
+SELECT count(*) AS clipped FROM llm_usage.usage_events WHERE model = 'clipped' AND occurred_at >= '2026-01-03 06:00Z' AND occurred_at < '2026-01-14 06:00Z';
+SELECT part, requests FROM llm_usage.model_activity_between('clipped', '{2026-01-02 06:00Z,2026-02-13 12:30Z,2026-02-23 06:30Z}', '2026-01-26 12:30Z');
+SELECT part, requests FROM llm_usage.model_activity_between('clipped', '{2026-01-20Z,2026-02-10Z}', '2026-01-01Z');
+ROLLBACK;
 SELECT * FROM llm_usage.model_activity_between('nobody', '{2025-03-01Z,NULL}', '2025-04-01Z');
 SELECT * FROM llm_usage.model_activity_between('nobody', '{2025-03-01Z}', NULL);
