@@ -148,33 +148,25 @@ BEGIN
     RETURN 0;
   END IF;
   IF after_id IS NOT NULL THEN
-    WITH event AS MATERIALIZED (
-      SELECT e.app_id, e.llm_id, e.user_id, e.model, e.vendor, e.attrs::jsonb AS attrs
-        FROM (SELECT n.app_id, n.llm_id, n.user_id, n.model, n.vendor,
-                     CASE WHEN EXISTS (SELECT FROM llm_usage.budgets x WHERE x.entity_type = 'Attribute') THEN n.attrs::text END AS attrs
-                FROM llm_usage.usage_events n
-               WHERE n.id > after_id AND n.id <= up_to_id) e
-       GROUP BY GROUPING SETS ((e.app_id), (e.llm_id), (e.user_id), (e.model), (e.vendor), (e.attrs))
+    WITH spender AS MATERIALIZED (
+      SELECT * FROM llm_usage._batch_spenders() WHERE up_to_id > after_id
+    ), attrs AS MATERIALIZED (
+      SELECT d.attrs::jsonb AS attrs
+        FROM (SELECT DISTINCT e.attrs::text AS attrs
+                FROM llm_usage.usage_events e
+               WHERE e.id > after_id AND e.id <= up_to_id AND e.attrs IS NOT NULL
+                 AND EXISTS (SELECT FROM llm_usage.budgets x WHERE x.entity_type = 'Attribute')) d
     )
     SELECT array_agg(t.id) INTO ids
       FROM (SELECT x.id FROM llm_usage.budgets x
-             WHERE x.entity_type = 'App' AND x.entity_id IN (SELECT e.app_id FROM event e)
+             WHERE (x.entity_type, x.entity_id) IN (SELECT s.entity_type COLLATE "C", s.entity_id FROM spender s)
             UNION ALL
             SELECT x.id FROM llm_usage.budgets x
-             WHERE x.entity_type = 'LLM' AND x.entity_id IN (SELECT e.llm_id FROM event e)
-            UNION ALL
-            SELECT x.id FROM llm_usage.budgets x
-             WHERE x.entity_type = 'User' AND x.entity_id IN (SELECT e.user_id FROM event e)
-            UNION ALL
-            SELECT x.id FROM llm_usage.budgets x
-             WHERE x.entity_type = 'Model' AND x.entity_value IN (SELECT e.model COLLATE "C" FROM event e)
-            UNION ALL
-            SELECT x.id FROM llm_usage.budgets x
-             WHERE x.entity_type = 'Vendor' AND x.entity_value IN (SELECT e.vendor COLLATE "C" FROM event e)
+             WHERE (x.entity_type, x.entity_value) IN (SELECT s.entity_type COLLATE "C", s.entity_value COLLATE "C" FROM spender s)
             UNION ALL
             SELECT x.id FROM llm_usage.budgets x
              WHERE x.entity_type = 'Attribute'
-               AND EXISTS (SELECT FROM event e WHERE llm_usage._attr(e.attrs, x.entity_key) COLLATE "C" = x.entity_value)
+               AND EXISTS (SELECT FROM attrs a WHERE llm_usage._attr(a.attrs, x.entity_key) COLLATE "C" = x.entity_value)
             UNION ALL
             SELECT x.id FROM llm_usage.budgets x WHERE x.entity_type = 'All') t;
     ids := ARRAY(SELECT unnest(ids) EXCEPT SELECT llm_usage._quiet_budgets(ids) UNION SELECT unnest(late));

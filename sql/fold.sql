@@ -84,7 +84,7 @@ BEGIN
   RETURN complete;
 END $$;
 
--- Runs every rollup of a ledger over its rows between; returns how many those are and the newest, which the first of them finds.
+-- Runs every rollup of a ledger over some of its rows; returns how many those are and the newest, which the first of them finds.
 CREATE FUNCTION llm_usage._run_rollups(
     of_ledger text, after_id bigint, up_to_id bigint, from_time timestamptz, to_time timestamptz, new_from timestamptz,
     OUT rows bigint, OUT newest timestamptz)
@@ -107,34 +107,27 @@ BEGIN
   END LOOP;
 END $$;
 
-CREATE FUNCTION llm_usage._fold_ledger(of_ledger text, patience interval, at_most bigint) RETURNS bigint
+-- Runs them over all of [from_time, to_time) with ids between, in steps that memory holds. None of what the rollups hold of that is
+-- later than newest.
+CREATE FUNCTION llm_usage._run_rollups_in_steps(
+    of_ledger text, after_id bigint, up_to_id bigint, from_time timestamptz, to_time timestamptz, INOUT newest timestamptz,
+    OUT rows bigint)
   LANGUAGE plpgsql
   SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   step_size CONSTANT bigint := 250000;
-  began_at  timestamptz := clock_timestamp();
-  up_to_id  bigint := llm_usage._complete_up_to(of_ledger, patience);
-  after_id  bigint := llm_usage._folded_up_to(of_ledger);
-  newest_at timestamptz;
-  rows      bigint := 0;
   step_id   bigint;
   step      record;
 BEGIN
-  IF up_to_id - after_id > at_most THEN
-    up_to_id := after_id + at_most;
-  END IF;
-  IF up_to_id <= after_id THEN
-    RETURN 0;
-  END IF;
-  newest_at := (SELECT p.newest FROM llm_usage._fold_progress p WHERE p.ledger = of_ledger);
+  rows := 0;
   WHILE after_id < up_to_id LOOP
     step_id := least(up_to_id, after_id + step_size);
     SELECT * INTO step
-      FROM llm_usage._run_rollups(of_ledger, after_id, step_id, '-infinity', 'infinity',
-                                  coalesce(llm_usage._hour(newest_at) + interval '1 hour', '-infinity'));
+      FROM llm_usage._run_rollups(of_ledger, after_id, step_id, from_time, to_time,
+                                  coalesce(llm_usage._hour(newest) + interval '1 hour', '-infinity'));
     rows := rows + step.rows;
-    newest_at := greatest(newest_at, step.newest);
+    newest := greatest(newest, step.newest);
     after_id := step_id;
     IF step.rows = 0 AND after_id < up_to_id THEN
       -- Someone may have set the sequence far ahead.
@@ -142,11 +135,32 @@ BEGIN
          INTO after_id USING after_id, up_to_id;
     END IF;
   END LOOP;
+END $$;
+
+CREATE FUNCTION llm_usage._fold_ledger(of_ledger text, patience interval, at_most bigint) RETURNS bigint
+  LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  began_at timestamptz := clock_timestamp();
+  up_to_id bigint := llm_usage._complete_up_to(of_ledger, patience);
+  after_id bigint := llm_usage._folded_up_to(of_ledger);
+  done     record;
+BEGIN
+  IF up_to_id - after_id > at_most THEN
+    up_to_id := after_id + at_most;
+  END IF;
+  IF up_to_id <= after_id THEN
+    RETURN 0;
+  END IF;
+  SELECT * INTO done
+    FROM llm_usage._run_rollups_in_steps(of_ledger, after_id, up_to_id, '-infinity', 'infinity',
+                                         (SELECT p.newest FROM llm_usage._fold_progress p WHERE p.ledger = of_ledger));
   UPDATE llm_usage._fold_progress p
-     SET folded_up_to = up_to_id, folded_rows = p.folded_rows + rows, newest = newest_at, last_fold_at = began_at,
-         last_fold_rows = rows, last_fold_took = clock_timestamp() - began_at
+     SET folded_up_to = up_to_id, folded_rows = p.folded_rows + done.rows, newest = done.newest, last_fold_at = began_at,
+         last_fold_rows = done.rows, last_fold_took = clock_timestamp() - began_at
    WHERE p.ledger = of_ledger;
-  RETURN rows;
+  RETURN done.rows;
 END $$;
 
 -- The planner takes every event for a group of its own: told not to sort, it groups them by hash; and looks all lines up at once. A

@@ -27,7 +27,7 @@ CREATE VIEW llm_usage._access WITH (security_invoker) AS
            WHEN starts_with(f.proname, 'record_') OR right(f.proname, 7) = '_budget' THEN k.kind IN ('writer', 'admin')
            -- The owner's: who could give more than it has would have it all.
            WHEN f.proname IN ('grant_access', 'revoke_access', '_checked_access', '_change_access', 'enable_row_security', 'disable_row_security', '_is_admin', '_set_policies',
-                              '_set_all_policies', '_tenants_changed') THEN false
+                              '_set_all_policies', '_tenants_changed', '_batch_agg') THEN false
            WHEN k.kind = 'reader' THEN NOT f.changes
            -- What changes something is called by functions that run with the owner's rights.
            ELSE k.kind = 'admin' AND NOT (f.changes AND starts_with(f.proname, '_'))

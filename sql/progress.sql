@@ -20,7 +20,7 @@ CREATE FUNCTION llm_usage._folded_up_to(of_ledger text) RETURNS bigint
 
 -- The rollups, which the driver runs in this order; each registers itself. _fold_<name>(after_id, up_to_id, from_time,
 -- to_time, new_from) adds the ledger's rows between to the rollup's tables; that of a ledger's first rollup returns how many rows
--- there are, and the newest instant, or the hour it is in. From new_from on, a full hour, the rollups hold nothing yet: what is
+-- there are, and the newest instant. From new_from on, a full hour, the rollups hold nothing yet: what is
 -- inserted there need not be looked for first, which costs more than the row itself.
 CREATE TABLE llm_usage._rollups (
   ordinal integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

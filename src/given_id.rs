@@ -58,23 +58,24 @@ thread_local! {
     static ENDED: Cell<u64> = const { Cell::new(0) };
 }
 
-/// What was drawn in a transaction, or in a part of it that was undone, is of no use after it: the fold passes it.
-pub fn forget_at_end() {
-    // What was undone before this library was loaded is not known.
+/// What was undone before this library was loaded is not known.
+pub fn begin() {
     LEFT_OVER.set(u64::from(pg::transaction::may_have_undone()));
-    pg::transaction::listen(|end| {
-        DRAWN.with_borrow_mut(|drawn| match end {
-            End::Kept => drawn.clear(),
-            End::Undone(from) => drawn.retain(|(_, drawn_in)| *drawn_in < from),
-        });
-        match end {
-            End::Kept => ENDED.set(ENDED.get() + 1),
-            End::Undone(from) => {
-                ENDED.set(ENDED.get() + u64::from(from == pg::transaction::WHOLE));
-                LEFT_OVER.set(LEFT_OVER.get() + 1);
-            }
-        }
+}
+
+/// What was drawn in a transaction, or in a part of it that was undone, is of no use after it: the fold passes it.
+pub fn forget(end: End) {
+    DRAWN.with_borrow_mut(|drawn| match end {
+        End::Kept => drawn.clear(),
+        End::Undone(from) => drawn.retain(|(_, drawn_in)| *drawn_in < from),
     });
+    match end {
+        End::Kept => ENDED.set(ENDED.get() + 1),
+        End::Undone(from) => {
+            ENDED.set(ENDED.get() + u64::from(from == pg::transaction::WHOLE));
+            LEFT_OVER.set(LEFT_OVER.get() + 1);
+        }
+    }
 }
 
 /// A ledger whose rows have ids.

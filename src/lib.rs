@@ -8,6 +8,7 @@ mod bitmap;
 mod budget;
 mod calendar;
 mod error;
+mod fold;
 mod given_id;
 mod http;
 mod ingest;
@@ -98,7 +99,27 @@ extension_sql_file!(
     requires = ["progress", ledger::_has_row_security]
 );
 extension_sql_file!("../sql/rollups/lines.sql", name = "lines", requires = ["tenants"]);
-extension_sql_file!("../sql/rollups/by_app.sql", name = "by_app", requires = ["lines"]);
+extension_sql_file!(
+    "../sql/rollups/batch.sql",
+    name = "batch",
+    requires = [
+        "lines",
+        fold::_batch_add,
+        fold::_batch_hold,
+        fold::_batch_lines,
+        fold::_number_batch,
+        fold::_batch_by_app,
+        fold::_batch_by_entity,
+        fold::_batch_by_user,
+        fold::_batch_by_model,
+        fold::_batch_by_model_5min,
+        fold::_batch_active_users,
+        fold::_batch_by_rule,
+        fold::_batch_by_rule_type,
+        fold::_batch_spenders
+    ]
+);
+extension_sql_file!("../sql/rollups/by_app.sql", name = "by_app", requires = ["batch"]);
 extension_sql_file!("../sql/rollups/of_tenant.sql", name = "of_tenant", requires = ["by_app"]);
 extension_sql_file!("../sql/rollups/by_entity.sql", name = "by_entity", requires = ["of_tenant"]);
 extension_sql_file!("../sql/rollups/by_model.sql", name = "by_model", requires = ["by_entity"]);
@@ -174,6 +195,10 @@ extension_sql_file!("../sql/privileges.sql", name = "privileges", finalize);
 #[pg_guard]
 pub extern "C-unwind" fn _PG_init() {
     settings::define();
-    given_id::forget_at_end();
+    given_id::begin();
+    pg::transaction::listen(|end| {
+        given_id::forget(end);
+        fold::forget();
+    });
     worker::register();
 }

@@ -24,6 +24,7 @@ use crate::error::{failed, report};
 
 pub mod background;
 pub mod lookup;
+pub mod numeric;
 pub mod plan;
 pub mod row;
 pub mod setting;

@@ -12,22 +12,6 @@ ALTER TABLE llm_usage._active_users_day REPLICA IDENTITY FULL;
 SELECT pg_catalog.pg_extension_config_dump('llm_usage._active_users_hour', '');
 SELECT pg_catalog.pg_extension_config_dump('llm_usage._active_users_day', '');
 
-CREATE FUNCTION llm_usage._active_users_batch(after_id bigint, up_to_id bigint, from_time timestamptz, to_time timestamptz)
-  RETURNS SETOF llm_usage._active_users_hour
-  LANGUAGE sql STABLE
-  BEGIN ATOMIC
-    WITH app AS MATERIALIZED (
-      SELECT e.app_id, llm_usage._hour(e.occurred_at) AS bucket, llm_usage._bitmap_agg(e.user_id) AS users
-        FROM llm_usage.usage_events e
-       WHERE e.id > after_id AND e.id <= up_to_id AND e.occurred_at >= from_time AND e.occurred_at < to_time
-         AND e.user_id IS NOT NULL AND llm_usage._requests(e.requests, e.corrects) > 0
-       GROUP BY 1, 2
-    )
-    SELECT a.app_id, a.bucket, a.users FROM app a
-    UNION ALL
-    SELECT NULL, a.bucket, llm_usage._bitmap_or_agg(a.users) FROM app a GROUP BY a.bucket;
-  END;
-
 CREATE FUNCTION llm_usage._fold_active_users(
     after_id bigint, up_to_id bigint, from_time timestamptz, to_time timestamptz, new_from timestamptz)
   RETURNS void
@@ -35,28 +19,27 @@ CREATE FUNCTION llm_usage._fold_active_users(
   SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-  WITH batch AS MATERIALIZED (
-    SELECT * FROM llm_usage._active_users_batch(after_id, up_to_id, from_time, to_time)
-  ), new_hours AS (
-    INSERT INTO llm_usage._active_users_hour
-    SELECT * FROM batch WHERE bucket >= new_from ORDER BY app_id, bucket
-  ), hours AS (
-    INSERT INTO llm_usage._active_users_hour AS kept
-    SELECT * FROM batch WHERE bucket < new_from ORDER BY app_id, bucket
-    ON CONFLICT (app_id, bucket) DO UPDATE SET users = llm_usage._bitmap_or(kept.users, excluded.users)
-  )
+  INSERT INTO llm_usage._active_users_hour SELECT * FROM llm_usage._batch_active_users('hour', new_from, 'infinity');
+  INSERT INTO llm_usage._active_users_hour AS kept
+  SELECT * FROM llm_usage._batch_active_users('hour', '-infinity', new_from)
+  ON CONFLICT (app_id, bucket) DO UPDATE SET users = llm_usage._bitmap_or(kept.users, excluded.users);
   INSERT INTO llm_usage._active_users_day AS kept
-  SELECT b.app_id, llm_usage._day(b.bucket), llm_usage._bitmap_or_agg(b.users)
-    FROM batch b
-   GROUP BY 1, 2
-   ORDER BY 1, 2
+  SELECT * FROM llm_usage._batch_active_users('day', '-infinity', 'infinity')
   ON CONFLICT (app_id, bucket) DO UPDATE SET users = llm_usage._bitmap_or(kept.users, excluded.users);
 END $$;
 
 CREATE FUNCTION llm_usage._active_users_hour_expected() RETURNS SETOF llm_usage._active_users_hour
   LANGUAGE sql STABLE
   BEGIN ATOMIC
-    SELECT * FROM llm_usage._active_users_batch(0, llm_usage._folded_up_to('usage_events'), '-infinity', 'infinity');
+    WITH app AS MATERIALIZED (
+      SELECT e.app_id, llm_usage._hour(e.occurred_at) AS bucket, llm_usage._bitmap_agg(e.user_id) AS users
+        FROM llm_usage.usage_events e
+       WHERE e.id <= llm_usage._folded_up_to('usage_events') AND e.user_id IS NOT NULL AND llm_usage._requests(e.requests, e.corrects) > 0
+       GROUP BY 1, 2
+    )
+    SELECT a.app_id, a.bucket, a.users FROM app a
+    UNION ALL
+    SELECT NULL, a.bucket, llm_usage._bitmap_or_agg(a.users) FROM app a GROUP BY a.bucket;
   END;
 CREATE FUNCTION llm_usage._active_users_day_expected() RETURNS SETOF llm_usage._active_users_day
   LANGUAGE sql STABLE

@@ -1,5 +1,4 @@
--- Apps and LLMs by currency, for spending and for the days of one app. Months, too: a budget's period is mostly one. The fold
--- of by_app fills them: another pass over the ledger would take as long again.
+-- Apps and LLMs by currency, for spending and for the days of one app. Months, too: a budget's period is mostly one.
 CREATE TABLE llm_usage._by_entity_hour (
   entity_id         bigint NOT NULL,
   bucket            timestamptz NOT NULL,
@@ -19,6 +18,37 @@ CREATE TABLE llm_usage._by_entity_month (LIKE llm_usage._by_entity_hour INCLUDIN
 SELECT pg_catalog.pg_extension_config_dump('llm_usage._by_entity_hour', '');
 SELECT pg_catalog.pg_extension_config_dump('llm_usage._by_entity_day', '');
 SELECT pg_catalog.pg_extension_config_dump('llm_usage._by_entity_month', '');
+
+CREATE FUNCTION llm_usage._fold_by_entity(
+    after_id bigint, up_to_id bigint, from_time timestamptz, to_time timestamptz, new_from timestamptz)
+  RETURNS void
+  LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  INSERT INTO llm_usage._by_entity_hour SELECT * FROM llm_usage._batch_by_entity('hour', new_from, 'infinity');
+  INSERT INTO llm_usage._by_entity_hour AS kept
+  SELECT * FROM llm_usage._batch_by_entity('hour', '-infinity', new_from)
+  ON CONFLICT (bucket, entity_type, entity_id, currency) DO UPDATE SET
+    requests = kept.requests + excluded.requests,
+    unpriced_requests = kept.unpriced_requests + excluded.unpriced_requests,
+    total_tokens = kept.total_tokens + excluded.total_tokens,
+    cost = kept.cost + excluded.cost;
+  INSERT INTO llm_usage._by_entity_day AS kept
+  SELECT * FROM llm_usage._batch_by_entity('day', '-infinity', 'infinity')
+  ON CONFLICT (bucket, entity_type, entity_id, currency) DO UPDATE SET
+    requests = kept.requests + excluded.requests,
+    unpriced_requests = kept.unpriced_requests + excluded.unpriced_requests,
+    total_tokens = kept.total_tokens + excluded.total_tokens,
+    cost = kept.cost + excluded.cost;
+  INSERT INTO llm_usage._by_entity_month AS kept
+  SELECT * FROM llm_usage._batch_by_entity('month', '-infinity', 'infinity')
+  ON CONFLICT (bucket, entity_type, entity_id, currency) DO UPDATE SET
+    requests = kept.requests + excluded.requests,
+    unpriced_requests = kept.unpriced_requests + excluded.unpriced_requests,
+    total_tokens = kept.total_tokens + excluded.total_tokens,
+    cost = kept.cost + excluded.cost;
+END $$;
 
 CREATE FUNCTION llm_usage._by_entity_hour_expected() RETURNS SETOF llm_usage._by_entity_hour
   LANGUAGE sql STABLE
@@ -46,6 +76,7 @@ CREATE FUNCTION llm_usage._by_entity_month_expected() RETURNS SETOF llm_usage._b
       FROM llm_usage._by_entity_day d
      GROUP BY 1, 2, d.entity_type, d.currency;
   END;
+INSERT INTO llm_usage._rollups (ledger, name) VALUES ('usage_events', 'by_entity');
 INSERT INTO llm_usage._rollup_tables (name) VALUES ('_by_entity_hour'), ('_by_entity_day'), ('_by_entity_month');
 
 -- What the rollup holds of [from_time, to_time), App 0 and LLM 0 included: the parts of the sums. Whole months stand for their

@@ -33,7 +33,54 @@ CREATE FUNCTION llm_usage._5min(at timestamptz) RETURNS timestamptz
   LANGUAGE sql IMMUTABLE PARALLEL SAFE
   RETURN date_bin('5 minutes', at, '2000-01-01 00:00:00+00');
 
-CREATE FUNCTION llm_usage._by_model_batch(after_id bigint, up_to_id bigint, from_time timestamptz, to_time timestamptz)
+-- The chunk that the next points go to: a new one where the last is long.
+CREATE FUNCTION llm_usage._open_chunk(of_line integer, of_bucket timestamptz) RETURNS integer
+  LANGUAGE sql STABLE
+  RETURN coalesce((SELECT CASE WHEN octet_length(k.points) < 16384 THEN k.chunk ELSE k.chunk + 1 END
+                     FROM llm_usage._by_model_5min k
+                    WHERE k.line = of_line AND k.bucket = of_bucket
+                    ORDER BY k.chunk DESC LIMIT 1), 0);
+
+CREATE FUNCTION llm_usage._fold_by_model(
+    after_id bigint, up_to_id bigint, from_time timestamptz, to_time timestamptz, new_from timestamptz)
+  RETURNS void
+  LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  INSERT INTO llm_usage._by_model_5min
+  SELECT b.bucket, b.requests, b.unpriced_requests, b.input_tokens, b.completion_tokens, b.line, 0, b.cost, b.points
+    FROM llm_usage._batch_by_model_5min(new_from, 'infinity') b;
+  INSERT INTO llm_usage._by_model_5min AS kept
+  SELECT b.bucket, b.requests, b.unpriced_requests, b.input_tokens, b.completion_tokens, b.line,
+         llm_usage._open_chunk(b.line, b.bucket), b.cost, b.points
+    FROM llm_usage._batch_by_model_5min('-infinity', new_from) b
+  ON CONFLICT (line, bucket, chunk) DO UPDATE SET
+    requests = kept.requests + excluded.requests,
+    unpriced_requests = kept.unpriced_requests + excluded.unpriced_requests,
+    input_tokens = kept.input_tokens + excluded.input_tokens,
+    completion_tokens = kept.completion_tokens + excluded.completion_tokens,
+    cost = kept.cost + excluded.cost,
+    points = kept.points || excluded.points;
+  INSERT INTO llm_usage._by_model_hour AS kept
+  SELECT * FROM llm_usage._batch_by_model('hour')
+  ON CONFLICT (line, bucket) DO UPDATE SET
+    requests = kept.requests + excluded.requests,
+    unpriced_requests = kept.unpriced_requests + excluded.unpriced_requests,
+    input_tokens = kept.input_tokens + excluded.input_tokens,
+    completion_tokens = kept.completion_tokens + excluded.completion_tokens,
+    cost = kept.cost + excluded.cost;
+  INSERT INTO llm_usage._by_model_day AS kept
+  SELECT * FROM llm_usage._batch_by_model('day')
+  ON CONFLICT (line, bucket) DO UPDATE SET
+    requests = kept.requests + excluded.requests,
+    unpriced_requests = kept.unpriced_requests + excluded.unpriced_requests,
+    input_tokens = kept.input_tokens + excluded.input_tokens,
+    completion_tokens = kept.completion_tokens + excluded.completion_tokens,
+    cost = kept.cost + excluded.cost;
+END $$;
+
+CREATE FUNCTION llm_usage._by_model_folded()
   RETURNS SETOF llm_usage._by_model_5min
   LANGUAGE sql STABLE
   BEGIN ATOMIC
@@ -51,82 +98,18 @@ CREATE FUNCTION llm_usage._by_model_batch(after_id bigint, up_to_id bigint, from
                            e.prompt_tokens::bigint + e.cache_read_tokens + e.cache_write_tokens AS input_tokens,
                            e.completion_tokens
                       FROM llm_usage.usage_events e
-                     WHERE e.id > after_id AND e.id <= up_to_id AND e.occurred_at >= from_time AND e.occurred_at < to_time) e
+                     WHERE e.id <= llm_usage._folded_up_to('usage_events')) e
              GROUP BY 1, 2, 3, 4, 5) b
       LEFT JOIN llm_usage._lines l ON l.model = b.model AND l.vendor IS NOT DISTINCT FROM b.vendor
                                   AND l.llm_id = b.llm_id AND l.currency = b.currency;
   END;
-
--- The chunk that the next points go to: a new one where the last is long.
-CREATE FUNCTION llm_usage._open_chunk(of_line integer, of_bucket timestamptz) RETURNS integer
-  LANGUAGE sql STABLE
-  RETURN coalesce((SELECT CASE WHEN octet_length(k.points) < 16384 THEN k.chunk ELSE k.chunk + 1 END
-                     FROM llm_usage._by_model_5min k
-                    WHERE k.line = of_line AND k.bucket = of_bucket
-                    ORDER BY k.chunk DESC LIMIT 1), 0);
-
-CREATE FUNCTION llm_usage._fold_by_model(
-    after_id bigint, up_to_id bigint, from_time timestamptz, to_time timestamptz, new_from timestamptz)
-  RETURNS void
-  LANGUAGE plpgsql
-  SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-  WITH batch AS MATERIALIZED (
-    SELECT * FROM llm_usage._by_model_batch(after_id, up_to_id, from_time, to_time)
-  ), hour AS MATERIALIZED (
-    SELECT llm_usage._hour(b.bucket) AS bucket, llm_usage._sum(b.requests) AS requests,
-           llm_usage._sum(b.unpriced_requests) AS unpriced_requests, llm_usage._sum(b.input_tokens) AS input_tokens,
-           llm_usage._sum(b.completion_tokens) AS completion_tokens, b.line, sum(b.cost) AS cost
-      FROM batch b
-     GROUP BY 1, b.line
-  ), new_minutes AS (
-    INSERT INTO llm_usage._by_model_5min
-    SELECT * FROM batch WHERE bucket >= new_from ORDER BY line, bucket
-  ), minutes AS (
-    INSERT INTO llm_usage._by_model_5min AS kept
-    SELECT b.bucket, b.requests, b.unpriced_requests, b.input_tokens, b.completion_tokens, b.line,
-           llm_usage._open_chunk(b.line, b.bucket), b.cost, b.points
-      FROM batch b
-     WHERE b.bucket < new_from
-     ORDER BY b.line, b.bucket
-    ON CONFLICT (line, bucket, chunk) DO UPDATE SET
-      requests = kept.requests + excluded.requests,
-      unpriced_requests = kept.unpriced_requests + excluded.unpriced_requests,
-      input_tokens = kept.input_tokens + excluded.input_tokens,
-      completion_tokens = kept.completion_tokens + excluded.completion_tokens,
-      cost = kept.cost + excluded.cost,
-      points = kept.points || excluded.points
-  ), hours AS (
-    INSERT INTO llm_usage._by_model_hour AS kept
-    SELECT * FROM hour ORDER BY line, bucket
-    ON CONFLICT (line, bucket) DO UPDATE SET
-      requests = kept.requests + excluded.requests,
-      unpriced_requests = kept.unpriced_requests + excluded.unpriced_requests,
-      input_tokens = kept.input_tokens + excluded.input_tokens,
-      completion_tokens = kept.completion_tokens + excluded.completion_tokens,
-      cost = kept.cost + excluded.cost
-  )
-  INSERT INTO llm_usage._by_model_day AS kept
-  SELECT llm_usage._day(h.bucket), llm_usage._sum(h.requests), llm_usage._sum(h.unpriced_requests),
-         llm_usage._sum(h.input_tokens), llm_usage._sum(h.completion_tokens), h.line, sum(h.cost)
-    FROM hour h
-   GROUP BY 1, h.line
-   ORDER BY h.line, 1
-  ON CONFLICT (line, bucket) DO UPDATE SET
-    requests = kept.requests + excluded.requests,
-    unpriced_requests = kept.unpriced_requests + excluded.unpriced_requests,
-    input_tokens = kept.input_tokens + excluded.input_tokens,
-    completion_tokens = kept.completion_tokens + excluded.completion_tokens,
-    cost = kept.cost + excluded.cost;
-END $$;
 
 -- Points stand in the order of their folds, in as many chunks as those made: they are the same if they are the same when sorted.
 CREATE FUNCTION llm_usage._by_model_5min_expected() RETURNS SETOF llm_usage._by_model_5min
   LANGUAGE sql STABLE
   BEGIN ATOMIC
     SELECT r.*
-      FROM llm_usage._by_model_batch(0, llm_usage._folded_up_to('usage_events'), '-infinity', 'infinity') b
+      FROM llm_usage._by_model_folded() b
      CROSS JOIN LATERAL (
         SELECT (sum(k.requests), sum(k.unpriced_requests), sum(k.input_tokens), sum(k.completion_tokens), sum(k.cost))
                  IS NOT DISTINCT FROM (b.requests::numeric, b.unpriced_requests::numeric, b.input_tokens::numeric,

@@ -28,7 +28,42 @@ SELECT pg_catalog.pg_extension_config_dump('llm_usage._by_rule_day', '');
 SELECT pg_catalog.pg_extension_config_dump('llm_usage._by_rule_type_hour', '');
 SELECT pg_catalog.pg_extension_config_dump('llm_usage._by_rule_type_day', '');
 
-CREATE FUNCTION llm_usage._by_rule_batch(after_id bigint, up_to_id bigint, from_time timestamptz, to_time timestamptz)
+CREATE FUNCTION llm_usage._fold_by_rule(
+    after_id bigint, up_to_id bigint, from_time timestamptz, to_time timestamptz, new_from timestamptz)
+  RETURNS void
+  LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  INSERT INTO llm_usage._by_rule_hour AS kept
+  SELECT * FROM llm_usage._batch_by_rule('hour')
+  ON CONFLICT (bucket, rule_type, task_id) DO UPDATE SET
+    requests = kept.requests + excluded.requests,
+    inference_tokens = kept.inference_tokens + excluded.inference_tokens,
+    input_tokens = kept.input_tokens + excluded.input_tokens,
+    completion_tokens = kept.completion_tokens + excluded.completion_tokens;
+  INSERT INTO llm_usage._by_rule_day AS kept
+  SELECT * FROM llm_usage._batch_by_rule('day')
+  ON CONFLICT (bucket, rule_type, task_id) DO UPDATE SET
+    requests = kept.requests + excluded.requests,
+    inference_tokens = kept.inference_tokens + excluded.inference_tokens,
+    input_tokens = kept.input_tokens + excluded.input_tokens,
+    completion_tokens = kept.completion_tokens + excluded.completion_tokens;
+  INSERT INTO llm_usage._by_rule_type_hour AS kept
+  SELECT * FROM llm_usage._batch_by_rule_type('hour')
+  ON CONFLICT (app_id, bucket, rule_type) DO UPDATE SET
+    inference_tokens = kept.inference_tokens + excluded.inference_tokens,
+    input_tokens = kept.input_tokens + excluded.input_tokens,
+    completion_tokens = kept.completion_tokens + excluded.completion_tokens;
+  INSERT INTO llm_usage._by_rule_type_day AS kept
+  SELECT * FROM llm_usage._batch_by_rule_type('day')
+  ON CONFLICT (app_id, bucket, rule_type) DO UPDATE SET
+    inference_tokens = kept.inference_tokens + excluded.inference_tokens,
+    input_tokens = kept.input_tokens + excluded.input_tokens,
+    completion_tokens = kept.completion_tokens + excluded.completion_tokens;
+END $$;
+
+CREATE FUNCTION llm_usage._by_rule_folded()
   RETURNS TABLE (app_id bigint, bucket timestamptz, requests bigint, inference_tokens bigint, input_tokens bigint,
                  completion_tokens bigint, rule_type text, task_id text)
   LANGUAGE sql STABLE
@@ -37,75 +72,16 @@ CREATE FUNCTION llm_usage._by_rule_batch(after_id bigint, up_to_id bigint, from_
            sum(e.inference_tokens), llm_usage._sum(e.prompt_tokens::bigint + e.cache_read_tokens + e.cache_write_tokens),
            sum(e.completion_tokens), e.rule_type COLLATE "C", e.task_id COLLATE "C"
       FROM llm_usage.usage_events e
-     WHERE e.id > after_id AND e.id <= up_to_id AND e.occurred_at >= from_time AND e.occurred_at < to_time
-       -- Spelled so that the index of all evaluations is not read for the few of these.
-       AND e.rule_type COLLATE "C" IS NOT NULL
+     WHERE e.id <= llm_usage._folded_up_to('usage_events') AND e.rule_type IS NOT NULL
      GROUP BY 1, 2, 7, 8;
   END;
-
-CREATE FUNCTION llm_usage._fold_by_rule(
-    after_id bigint, up_to_id bigint, from_time timestamptz, to_time timestamptz, new_from timestamptz)
-  RETURNS void
-  LANGUAGE plpgsql
-  SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-  WITH batch AS MATERIALIZED (
-    SELECT * FROM llm_usage._by_rule_batch(after_id, up_to_id, from_time, to_time)
-  ), hours AS (
-    INSERT INTO llm_usage._by_rule_hour AS kept
-    SELECT b.bucket, llm_usage._sum(b.requests), llm_usage._sum(b.inference_tokens), llm_usage._sum(b.input_tokens),
-           llm_usage._sum(b.completion_tokens), b.rule_type, b.task_id
-      FROM batch b
-     GROUP BY b.bucket, b.rule_type, b.task_id
-     ORDER BY b.bucket, b.rule_type, b.task_id
-    ON CONFLICT (bucket, rule_type, task_id) DO UPDATE SET
-      requests = kept.requests + excluded.requests,
-      inference_tokens = kept.inference_tokens + excluded.inference_tokens,
-      input_tokens = kept.input_tokens + excluded.input_tokens,
-      completion_tokens = kept.completion_tokens + excluded.completion_tokens
-  ), days AS (
-    INSERT INTO llm_usage._by_rule_day AS kept
-    SELECT llm_usage._day(b.bucket), llm_usage._sum(b.requests), llm_usage._sum(b.inference_tokens),
-           llm_usage._sum(b.input_tokens), llm_usage._sum(b.completion_tokens), b.rule_type, b.task_id
-      FROM batch b
-     GROUP BY 1, b.rule_type, b.task_id
-     ORDER BY 1, b.rule_type, b.task_id
-    ON CONFLICT (bucket, rule_type, task_id) DO UPDATE SET
-      requests = kept.requests + excluded.requests,
-      inference_tokens = kept.inference_tokens + excluded.inference_tokens,
-      input_tokens = kept.input_tokens + excluded.input_tokens,
-      completion_tokens = kept.completion_tokens + excluded.completion_tokens
-  ), type_hours AS (
-    INSERT INTO llm_usage._by_rule_type_hour AS kept
-    SELECT coalesce(b.app_id, -1), b.bucket, llm_usage._sum(b.inference_tokens), llm_usage._sum(b.input_tokens),
-           llm_usage._sum(b.completion_tokens), b.rule_type
-      FROM batch b
-     GROUP BY GROUPING SETS ((b.app_id, b.bucket, b.rule_type), (b.bucket, b.rule_type))
-     ORDER BY 1, b.bucket, b.rule_type
-    ON CONFLICT (app_id, bucket, rule_type) DO UPDATE SET
-      inference_tokens = kept.inference_tokens + excluded.inference_tokens,
-      input_tokens = kept.input_tokens + excluded.input_tokens,
-      completion_tokens = kept.completion_tokens + excluded.completion_tokens
-  )
-  INSERT INTO llm_usage._by_rule_type_day AS kept
-  SELECT coalesce(b.app_id, -1), llm_usage._day(b.bucket), llm_usage._sum(b.inference_tokens), llm_usage._sum(b.input_tokens),
-         llm_usage._sum(b.completion_tokens), b.rule_type
-    FROM batch b
-   GROUP BY GROUPING SETS ((b.app_id, llm_usage._day(b.bucket), b.rule_type), (llm_usage._day(b.bucket), b.rule_type))
-   ORDER BY 1, 2, b.rule_type
-  ON CONFLICT (app_id, bucket, rule_type) DO UPDATE SET
-    inference_tokens = kept.inference_tokens + excluded.inference_tokens,
-    input_tokens = kept.input_tokens + excluded.input_tokens,
-    completion_tokens = kept.completion_tokens + excluded.completion_tokens;
-END $$;
 
 CREATE FUNCTION llm_usage._by_rule_hour_expected() RETURNS SETOF llm_usage._by_rule_hour
   LANGUAGE sql STABLE
   BEGIN ATOMIC
     SELECT b.bucket, llm_usage._sum(b.requests), llm_usage._sum(b.inference_tokens), llm_usage._sum(b.input_tokens),
            llm_usage._sum(b.completion_tokens), b.rule_type, b.task_id
-      FROM llm_usage._by_rule_batch(0, llm_usage._folded_up_to('usage_events'), '-infinity', 'infinity') b
+      FROM llm_usage._by_rule_folded() b
      GROUP BY b.bucket, b.rule_type, b.task_id;
   END;
 CREATE FUNCTION llm_usage._by_rule_day_expected() RETURNS SETOF llm_usage._by_rule_day
@@ -121,7 +97,7 @@ CREATE FUNCTION llm_usage._by_rule_type_hour_expected() RETURNS SETOF llm_usage.
   BEGIN ATOMIC
     SELECT coalesce(b.app_id, -1), b.bucket, llm_usage._sum(b.inference_tokens), llm_usage._sum(b.input_tokens),
            llm_usage._sum(b.completion_tokens), b.rule_type
-      FROM llm_usage._by_rule_batch(0, llm_usage._folded_up_to('usage_events'), '-infinity', 'infinity') b
+      FROM llm_usage._by_rule_folded() b
      GROUP BY GROUPING SETS ((b.app_id, b.bucket, b.rule_type), (b.bucket, b.rule_type));
   END;
 CREATE FUNCTION llm_usage._by_rule_type_day_expected() RETURNS SETOF llm_usage._by_rule_type_day

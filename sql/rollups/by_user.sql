@@ -16,19 +16,6 @@ ALTER TABLE llm_usage._by_user_day REPLICA IDENTITY FULL;
 SELECT pg_catalog.pg_extension_config_dump('llm_usage._by_user_hour', '');
 SELECT pg_catalog.pg_extension_config_dump('llm_usage._by_user_day', '');
 
-CREATE FUNCTION llm_usage._by_user_batch(after_id bigint, up_to_id bigint, from_time timestamptz, to_time timestamptz)
-  RETURNS SETOF llm_usage._by_user_hour
-  LANGUAGE sql STABLE
-  BEGIN ATOMIC
-    SELECT e.user_id, llm_usage._hour(e.occurred_at), sum(llm_usage._requests(e.requests, e.corrects)),
-           coalesce(sum(llm_usage._requests(e.requests, e.corrects)) FILTER (WHERE e.cost IS NULL), 0),
-           llm_usage._sum(e.prompt_tokens::bigint + e.cache_read_tokens + e.cache_write_tokens), sum(e.completion_tokens),
-           e.currency COLLATE "C", coalesce(llm_usage._sum(e.cost), 0)
-      FROM llm_usage.usage_events e
-     WHERE e.id > after_id AND e.id <= up_to_id AND e.occurred_at >= from_time AND e.occurred_at < to_time
-     GROUP BY 1, 2, 7;
-  END;
-
 CREATE FUNCTION llm_usage._fold_by_user(
     after_id bigint, up_to_id bigint, from_time timestamptz, to_time timestamptz, new_from timestamptz)
   RETURNS void
@@ -36,27 +23,17 @@ CREATE FUNCTION llm_usage._fold_by_user(
   SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-  WITH batch AS MATERIALIZED (
-    SELECT * FROM llm_usage._by_user_batch(after_id, up_to_id, from_time, to_time)
-  ), new_hours AS (
-    INSERT INTO llm_usage._by_user_hour
-    SELECT * FROM batch WHERE bucket >= new_from ORDER BY user_id, bucket, currency
-  ), hours AS (
-    INSERT INTO llm_usage._by_user_hour AS kept
-    SELECT * FROM batch WHERE bucket < new_from ORDER BY user_id, bucket, currency
-    ON CONFLICT (user_id, bucket, currency) DO UPDATE SET
-      requests = kept.requests + excluded.requests,
-      unpriced_requests = kept.unpriced_requests + excluded.unpriced_requests,
-      input_tokens = kept.input_tokens + excluded.input_tokens,
-      completion_tokens = kept.completion_tokens + excluded.completion_tokens,
-      cost = kept.cost + excluded.cost
-  )
+  INSERT INTO llm_usage._by_user_hour SELECT * FROM llm_usage._batch_by_user('hour', new_from, 'infinity');
+  INSERT INTO llm_usage._by_user_hour AS kept
+  SELECT * FROM llm_usage._batch_by_user('hour', '-infinity', new_from)
+  ON CONFLICT (user_id, bucket, currency) DO UPDATE SET
+    requests = kept.requests + excluded.requests,
+    unpriced_requests = kept.unpriced_requests + excluded.unpriced_requests,
+    input_tokens = kept.input_tokens + excluded.input_tokens,
+    completion_tokens = kept.completion_tokens + excluded.completion_tokens,
+    cost = kept.cost + excluded.cost;
   INSERT INTO llm_usage._by_user_day AS kept
-  SELECT b.user_id, llm_usage._day(b.bucket), llm_usage._sum(b.requests), llm_usage._sum(b.unpriced_requests),
-         llm_usage._sum(b.input_tokens), llm_usage._sum(b.completion_tokens), b.currency, llm_usage._sum(b.cost)
-    FROM batch b
-   GROUP BY 1, 2, b.currency
-   ORDER BY 1, 2, b.currency
+  SELECT * FROM llm_usage._batch_by_user('day', '-infinity', 'infinity')
   ON CONFLICT (user_id, bucket, currency) DO UPDATE SET
     requests = kept.requests + excluded.requests,
     unpriced_requests = kept.unpriced_requests + excluded.unpriced_requests,
@@ -68,7 +45,13 @@ END $$;
 CREATE FUNCTION llm_usage._by_user_hour_expected() RETURNS SETOF llm_usage._by_user_hour
   LANGUAGE sql STABLE
   BEGIN ATOMIC
-    SELECT * FROM llm_usage._by_user_batch(0, llm_usage._folded_up_to('usage_events'), '-infinity', 'infinity');
+    SELECT e.user_id, llm_usage._hour(e.occurred_at), sum(llm_usage._requests(e.requests, e.corrects)),
+           coalesce(sum(llm_usage._requests(e.requests, e.corrects)) FILTER (WHERE e.cost IS NULL), 0),
+           llm_usage._sum(e.prompt_tokens::bigint + e.cache_read_tokens + e.cache_write_tokens), sum(e.completion_tokens),
+           e.currency COLLATE "C", coalesce(sum(e.cost), 0)
+      FROM llm_usage.usage_events e
+     WHERE e.id <= llm_usage._folded_up_to('usage_events')
+     GROUP BY 1, 2, 7;
   END;
 CREATE FUNCTION llm_usage._by_user_day_expected() RETURNS SETOF llm_usage._by_user_day
   LANGUAGE sql STABLE

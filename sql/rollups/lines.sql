@@ -1,5 +1,5 @@
--- What can stand on a line of a bill: LLM, vendor, model and currency, as one number. Rollups keep the number;
--- the first of them, by_app, gives it.
+-- What can stand on a line of a bill: LLM, vendor, model and currency, as one number. Rollups keep the number,
+-- which the fold gives.
 CREATE TABLE llm_usage._lines (
   number   integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   llm_id   bigint NOT NULL,

@@ -1,5 +1,6 @@
 //! The part of `llm_usage` that knows no PostgreSQL: it is compiled, tested and fuzzed without a server.
 
+pub mod amount;
 pub mod bitmap;
 pub mod budget;
 pub mod calendar;
@@ -8,6 +9,7 @@ pub mod charge;
 pub mod cut;
 pub mod error;
 pub mod event;
+pub mod fold;
 pub mod http;
 pub mod money;
 pub mod parts;

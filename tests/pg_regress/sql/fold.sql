@@ -134,3 +134,29 @@ SELECT llm_usage.drop_month('infinity');
 SELECT llm_usage.drop_month('0044-03-15 BC');
 INSERT INTO llm_usage.usage_events (occurred_at, model) VALUES ('2025-02-01Z', 'm');
 SELECT llm_usage.drop_month('2025-02-01');
+
+-- A sum has the digits of its parts, however the server stores them.
+BEGIN;
+INSERT INTO llm_usage.usage_events (occurred_at, app_id, model, cost)
+SELECT '2025-05-05 05:05:05+00', 77, 'm' || c.n, c.cost
+  FROM (VALUES (1, 0), (2, 0.000), (3, 1), (4, 10000), (5, 100000000), (6, 0.0001), (7, 0.00010), (8, 0.00001), (9, 1.5),
+               (10, 9999.9999), (11, 10000.00001), (12, 999999999999999), (13, 99999999999999.999999999),
+               (14, 0.000000000000000000000000000000000000000000000000000000000001),
+               (15, 123456789012345.123456789012345678901234567890123456789012345678901234567890), (16, NULL),
+               (17, 0.100000000000000000000000000000000000000), (18, 20000000.0002000)) c (n, cost)
+ CROSS JOIN generate_series(1, 2);
+INSERT INTO llm_usage.usage_events (occurred_at, app_id, model, cost, corrects)
+SELECT '2025-05-05 05:05:05+00', 77, 'c' || c.n, c.cost, 1
+  FROM (VALUES (1, -0.00012), (2, -999999999999999999999999999999.000000000000000000000000000001), (3, -10000), (4, 5e29),
+               (5, -0.5)) c (n, cost)
+ CROSS JOIN generate_series(1, 3);
+SELECT llm_usage.fold() > 0 AS folded;
+SELECT e.model, e.cost AS expected, r.cost AS found
+  FROM (SELECT e.model, coalesce(sum(e.cost), 0) AS cost FROM llm_usage.usage_events e WHERE e.app_id = 77 GROUP BY 1) e
+  LEFT JOIN (SELECT l.model, k.cost FROM llm_usage._by_app_hour k JOIN llm_usage._lines l ON l.number = k.line WHERE k.app_id = 77) r
+    ON r.model = e.model AND r.cost::text = e.cost::text
+ WHERE r.model IS NULL;
+SELECT k.cost, k.cost::text = (SELECT sum(e.cost)::text FROM llm_usage.usage_events e WHERE e.app_id = 77) AS is_exact
+  FROM llm_usage._by_entity_day k WHERE k.entity_type = 'App' AND k.entity_id = 77;
+SELECT * FROM llm_usage.verify();
+ROLLBACK;

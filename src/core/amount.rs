@@ -1,0 +1,137 @@
+//! Exact decimals as they are summed up: what costs have is a few digits, and to add those to others allocates nothing.
+
+use std::fmt;
+use std::ops::AddAssign;
+
+use bigdecimal::BigDecimal;
+use bigdecimal::num_bigint::BigInt;
+
+/// A decimal and its scale, the digits behind the point: a sum has the greatest of its parts', as in PostgreSQL.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Amount {
+    /// `mantissa` / 10^`scale`.
+    Short {
+        mantissa: i128,
+        scale: u32,
+    },
+    Long(Box<BigDecimal>),
+}
+
+impl Amount {
+    fn long(&self) -> BigDecimal {
+        match self {
+            Self::Short { mantissa, scale } => BigDecimal::new(BigInt::from(*mantissa), i64::from(*scale)),
+            Self::Long(decimal) => (**decimal).clone(),
+        }
+    }
+
+    /// The sum while it is short.
+    fn short_sum(&self, other: &Self) -> Option<Self> {
+        let (Self::Short { mantissa, scale }, Self::Short { mantissa: added, scale: their_scale }) =
+            (self, other)
+        else {
+            return None;
+        };
+        let aligned = |mantissa: i128, scale: u32, to: u32| match to - scale {
+            0 => Some(mantissa),
+            digits => 10_i128.checked_pow(digits)?.checked_mul(mantissa),
+        };
+        let common = *scale.max(their_scale);
+        let sum = aligned(*mantissa, *scale, common)?.checked_add(aligned(*added, *their_scale, common)?)?;
+        Some(Self::Short { mantissa: sum, scale: common })
+    }
+}
+
+impl Default for Amount {
+    fn default() -> Self {
+        Self::Short { mantissa: 0, scale: 0 }
+    }
+}
+
+impl From<BigDecimal> for Amount {
+    fn from(decimal: BigDecimal) -> Self {
+        Self::Long(Box::new(decimal))
+    }
+}
+
+impl AddAssign<&Amount> for Amount {
+    fn add_assign(&mut self, other: &Self) {
+        *self = match self.short_sum(other) {
+            Some(sum) => sum,
+            None => {
+                let (one, other) = (self.long(), other.long());
+                let scale = one.fractional_digit_count().max(other.fractional_digit_count());
+                (one + other).with_scale(scale).into()
+            }
+        };
+    }
+}
+
+impl fmt::Display for Amount {
+    /// All digits of its scale, and no exponent.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.long().to_plain_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn short(mantissa: i128, scale: u32) -> Amount {
+        Amount::Short { mantissa, scale }
+    }
+
+    #[test]
+    fn a_sum_has_all_digits_of_its_parts() {
+        let mut sum = Amount::default();
+        for (part, expected) in [
+            (short(0, 6), "0.000000"),
+            (short(12_345, 6), "0.012345"),
+            (short(-5, 1), "-0.487655"),
+            (short(3, 0), "2.512345"),
+        ] {
+            sum += &part;
+            assert_eq!(sum.to_string(), expected);
+            assert!(matches!(sum, Amount::Short { .. }));
+        }
+    }
+
+    #[test]
+    fn a_sum_outgrows_128_bits() {
+        let mut sum = short(i128::MAX, 2);
+        sum += &short(1, 2);
+        assert_eq!(sum.to_string(), "1701411834604692317316873037158841057.28");
+        let mut sum = short(1, 0);
+        sum += &short(1, 60);
+        assert_eq!(sum.to_string(), format!("1.{}1", "0".repeat(59)));
+        sum += &short(-1, 0);
+        assert_eq!(sum.to_string(), format!("0.{}1", "0".repeat(59)));
+    }
+
+    fn any_amount() -> impl Strategy<Value = Amount> {
+        let mantissa = prop_oneof![8 => -1_000_000..1_000_000_i128, 1 => any::<i128>()];
+        let scale = prop_oneof![8 => 0..12u32, 1 => 0..60u32];
+        (mantissa, scale, any::<bool>()).prop_map(|(mantissa, scale, is_long)| match is_long {
+            false => short(mantissa, scale),
+            true => short(mantissa, scale).long().into(),
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_sum_is_that_of_big_decimals(parts in prop::collection::vec(any_amount(), 0..20)) {
+            let mut sum = Amount::default();
+            let (mut expected, mut scale) = (BigDecimal::default(), 0);
+            for part in &parts {
+                let part_alone: BigDecimal = part.to_string().parse().expect("a decimal");
+                scale = scale.max(part_alone.fractional_digit_count());
+                expected += part_alone;
+                sum += part;
+            }
+            prop_assert_eq!(sum.to_string(), expected.with_scale(scale).to_plain_string());
+        }
+    }
+}

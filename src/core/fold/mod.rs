@@ -1,0 +1,323 @@
+//! Events on their way to the rollups: one pass over them groups them for each. `verify()` asks SQL for the same sums, in
+//! `sql/rollups/`.
+
+mod names;
+
+use std::collections::{HashMap, HashSet};
+use std::hash::Hash;
+use std::ops::Range;
+
+use crate::Error;
+use crate::amount::Amount;
+use crate::bitmap::Bitmap;
+use crate::calendar::{self, DAY};
+use crate::points::{MOST_BYTES, Point};
+use names::{Lines, Texts};
+
+/// In microseconds.
+const HOUR: i64 = 3_600_000_000;
+const FIVE_MINUTES: i64 = HOUR / 12;
+
+/// What the rollups keep of an event.
+#[derive(Debug, Clone)]
+pub struct Event<'a> {
+    /// In microseconds since 1970.
+    pub occurred_at: i64,
+    pub app_id: i64,
+    pub user_id: Option<i64>,
+    pub line: Line<'a>,
+    /// From -1 to 1.
+    pub requests: i32,
+    pub input_tokens: i64,
+    pub completion_tokens: i64,
+    /// `None`: it is not priced.
+    pub cost: Option<Amount>,
+    pub rule: Option<Rule<'a>>,
+}
+
+/// By which an event was an evaluation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rule<'a> {
+    pub rule_type: &'a str,
+    pub task_id: Option<&'a str>,
+    pub inference_tokens: i64,
+}
+
+/// What can stand on a line of a bill.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Line<'a> {
+    pub llm_id: i64,
+    pub model: &'a str,
+    pub vendor: Option<&'a str>,
+    pub currency: &'a str,
+}
+
+/// What a row of a rollup sums up. 64 bits hold the tokens of more events than a batch has.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Sums {
+    pub requests: i64,
+    pub unpriced_requests: i64,
+    pub input_tokens: i64,
+    pub completion_tokens: i64,
+    /// Of evaluations only.
+    pub inference_tokens: i64,
+    pub cost: Amount,
+}
+
+impl Sums {
+    fn add_event(&mut self, event: &Event) {
+        let requests = i64::from(event.requests);
+        self.requests += requests;
+        self.input_tokens += event.input_tokens;
+        self.completion_tokens += event.completion_tokens;
+        self.inference_tokens += event.rule.map_or(0, |rule| rule.inference_tokens);
+        match &event.cost {
+            Some(cost) => self.cost += cost,
+            None => self.unpriced_requests += requests,
+        }
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.requests += other.requests;
+        self.unpriced_requests += other.unpriced_requests;
+        self.input_tokens += other.input_tokens;
+        self.completion_tokens += other.completion_tokens;
+        self.inference_tokens += other.inference_tokens;
+        self.cost += &other.cost;
+    }
+}
+
+/// How long the time is that a row of a rollup is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Grain {
+    Hour,
+    Day,
+    Month,
+}
+
+impl Grain {
+    pub fn parse(word: &str) -> Result<Self, Error> {
+        match word {
+            "hour" => Ok(Self::Hour),
+            "day" => Ok(Self::Day),
+            "month" => Ok(Self::Month),
+            _ => Err(Error::UnknownWord {
+                name: "grain",
+                value: word.into(),
+                known: &["hour", "day", "month"],
+            }),
+        }
+    }
+
+    /// Where the time begins that the instant is in.
+    fn start(self, instant: i64) -> i64 {
+        match self {
+            Self::Hour => floor(instant, HOUR),
+            Self::Day => floor(instant, DAY),
+            Self::Month => calendar::month(instant),
+        }
+    }
+}
+
+fn floor(instant: i64, width: i64) -> i64 {
+    instant - instant.rem_euclid(width)
+}
+
+/// Whose sums a row of spending has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Spender {
+    App(i64),
+    Llm(i64),
+}
+
+/// The rows of a rollup, in the order of their keys.
+pub type Rows<K> = Vec<(K, Sums)>;
+
+/// Some of the ledger's events, grouped by hour, or five minutes, as finely as any rollup asks.
+#[derive(Debug, Default)]
+pub struct Batch {
+    events: i64,
+    lines: Lines,
+    /// By app, hour and line.
+    apps: HashMap<(i64, i64, usize), Sums>,
+    /// By user, hour and currency.
+    users: HashMap<(Option<i64>, i64, usize), Sums>,
+    /// By line and five minutes, with the points of the events.
+    models: HashMap<(usize, i64), (Sums, Vec<u8>)>,
+    /// By app and hour.
+    active_users: HashMap<(i64, i64), Bitmap>,
+    /// By app, hour, rule type and task.
+    rules: HashMap<(i64, i64, usize, Option<usize>), Sums>,
+    rule_texts: Texts,
+}
+
+impl Batch {
+    pub fn add(&mut self, event: &Event) -> Result<(), Error> {
+        self.events += 1;
+        let line = self.lines.place(&event.line);
+        let hour = Grain::Hour.start(event.occurred_at);
+        self.apps.entry((event.app_id, hour, line)).or_default().add_event(event);
+        if let Some(rule) = event.rule {
+            let rule_type = self.rule_texts.place(rule.rule_type);
+            let task = rule.task_id.map(|task| self.rule_texts.place(task));
+            self.rules.entry((event.app_id, hour, rule_type, task)).or_default().add_event(event);
+        }
+        let currency = self.lines.currency_of(line);
+        self.users.entry((event.user_id, hour, currency)).or_default().add_event(event);
+        self.add_to_model(line, event)?;
+        if let Some(user) = event.user_id
+            && event.requests > 0
+        {
+            self.active_users.entry((event.app_id, hour)).or_default().insert(user);
+        }
+        Ok(())
+    }
+
+    fn add_to_model(&mut self, line: usize, event: &Event) -> Result<(), Error> {
+        let bucket = floor(event.occurred_at, FIVE_MINUTES);
+        let point = Point {
+            at: event.occurred_at - bucket,
+            app_id: event.app_id,
+            requests: event.requests,
+            input_tokens: event.input_tokens,
+            completion_tokens: event.completion_tokens,
+        };
+        let (sums, points) = self.models.entry((line, bucket)).or_default();
+        sums.add_event(event);
+        points.extend_from_slice(point.pack(&mut [0; MOST_BYTES])?);
+        Ok(())
+    }
+
+    pub fn events(&self) -> i64 {
+        self.events
+    }
+
+    /// Every line that an event was on, the first of them first: what is numbered below.
+    pub fn lines(&self) -> impl ExactSizeIterator<Item = Line<'_>> {
+        self.lines.iter()
+    }
+
+    /// By app, the time it was in, and the number of the line, one for each of [`Self::lines`].
+    pub fn by_app(&self, grain: Grain, within: &Range<i64>, numbers: &[i32]) -> Rows<(i64, i64, i32)> {
+        let key = |(app, hour, line): &(i64, i64, usize)| (*app, grain.start(*hour), numbers[*line]);
+        let rows = self.apps.iter().map(|(by, sums)| (key(by), sums));
+        summed(rows.filter(|((_, bucket, _), _)| within.contains(bucket)))
+    }
+
+    /// By the time, by apps and LLMs, and by currency.
+    pub fn by_entity(&self, grain: Grain, within: &Range<i64>) -> Rows<(i64, Spender, &str)> {
+        let keys = |(app, hour, line): &(i64, i64, usize)| {
+            let line = self.lines.line(*line);
+            let bucket = grain.start(*hour);
+            [Spender::App(*app), Spender::Llm(line.llm_id)].map(|spender| (bucket, spender, line.currency))
+        };
+        let rows = self.apps.iter().flat_map(|(by, sums)| keys(by).map(|key| (key, sums)));
+        summed(rows.filter(|((bucket, _, _), _)| within.contains(bucket)))
+    }
+
+    /// By user, time and currency.
+    pub fn by_user(&self, grain: Grain, within: &Range<i64>) -> Rows<(Option<i64>, i64, &str)> {
+        let key = |(user, hour, currency): &(Option<i64>, i64, usize)| {
+            (*user, grain.start(*hour), self.lines.currency(*currency))
+        };
+        let rows = self.users.iter().map(|(by, sums)| (key(by), sums));
+        summed(rows.filter(|((_, bucket, _), _)| within.contains(bucket)))
+    }
+
+    /// By the number of the line, and time.
+    pub fn by_model(&self, grain: Grain, numbers: &[i32]) -> Rows<(i32, i64)> {
+        let key = |(line, bucket): &(usize, i64)| (numbers[*line], grain.start(*bucket));
+        summed(self.models.iter().map(|(by, (sums, _))| (key(by), sums)))
+    }
+
+    /// By the number of the line, and five minutes, with the points.
+    pub fn by_model_5min(&self, within: &Range<i64>, numbers: &[i32]) -> Vec<((i32, i64), Sums, Vec<u8>)> {
+        let is_within = |((_, bucket), _): &(&(usize, i64), _)| within.contains(bucket);
+        let row = |((line, bucket), (sums, points)): (&(usize, i64), &(Sums, Vec<u8>))| {
+            ((numbers[*line], *bucket), sums.clone(), points.clone())
+        };
+        let mut rows: Vec<_> = self.models.iter().filter(is_within).map(row).collect();
+        rows.sort_unstable_by_key(|(key, _, _)| *key);
+        rows
+    }
+
+    /// Who made a request, by app and time; `None` stands for all apps.
+    pub fn active_users(&self, grain: Grain, within: &Range<i64>) -> Vec<((Option<i64>, i64), Bitmap)> {
+        let mut united: HashMap<(Option<i64>, i64), Bitmap> = HashMap::new();
+        for ((app, hour), users) in &self.active_users {
+            let bucket = grain.start(*hour);
+            if within.contains(&bucket) {
+                for key in [(Some(*app), bucket), (None, bucket)] {
+                    united.entry(key).or_default().union_with(users);
+                }
+            }
+        }
+        let mut rows: Vec<_> = united.into_iter().collect();
+        rows.sort_unstable_by_key(|(key, _)| *key);
+        rows
+    }
+
+    /// By time, rule type and task.
+    pub fn by_rule(&self, grain: Grain) -> Rows<(i64, &str, Option<&str>)> {
+        let text = |place: usize| self.rule_texts.text(place);
+        let key = |(_, hour, rule_type, task): &(i64, i64, usize, Option<usize>)| {
+            (grain.start(*hour), text(*rule_type), task.map(text))
+        };
+        summed(self.rules.iter().map(|(by, sums)| (key(by), sums)))
+    }
+
+    /// By app, -1 standing for all, time and rule type.
+    pub fn by_rule_type(&self, grain: Grain) -> Rows<(i64, i64, &str)> {
+        let keys = |(app, hour, rule_type, _): &(i64, i64, usize, Option<usize>)| {
+            [*app, ALL_APPS].map(|app| (app, grain.start(*hour), self.rule_texts.text(*rule_type)))
+        };
+        summed(self.rules.iter().flat_map(|(by, sums)| keys(by).map(|key| (key, sums))))
+    }
+
+    /// Whom budgets can be of, attributes aside: what events of the batch count for.
+    pub fn spenders(&self) -> Spenders {
+        Spenders {
+            apps: self.apps.keys().map(|(app, _, _)| *app).collect(),
+            users: self.users.keys().filter_map(|(user, _, _)| *user).collect(),
+            llms: self.lines().map(|line| line.llm_id).collect(),
+            models: self.lines().map(|line| line.model.into()).collect(),
+            vendors: self.lines().filter_map(|line| line.vendor.map(Into::into)).collect(),
+        }
+    }
+}
+
+/// The rules of all apps, beside those of each.
+const ALL_APPS: i64 = -1;
+
+fn summed<'a, K: Copy + Eq + Hash + Ord>(parts: impl Iterator<Item = (K, &'a Sums)>) -> Rows<K> {
+    let mut sums: HashMap<K, Sums> = HashMap::new();
+    for (key, part) in parts {
+        sums.entry(key).or_default().add(part);
+    }
+    let mut rows: Vec<_> = sums.into_iter().collect();
+    rows.sort_unstable_by_key(|(key, _)| *key);
+    rows
+}
+
+/// Who has spent.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Spenders {
+    pub apps: HashSet<i64>,
+    pub users: HashSet<i64>,
+    pub llms: HashSet<i64>,
+    pub models: HashSet<Box<str>>,
+    pub vendors: HashSet<Box<str>>,
+}
+
+impl Spenders {
+    pub fn add(&mut self, others: Self) {
+        self.apps.extend(others.apps);
+        self.users.extend(others.users);
+        self.llms.extend(others.llms);
+        self.models.extend(others.models);
+        self.vendors.extend(others.vendors);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,228 @@
+use std::collections::BTreeMap;
+
+use bigdecimal::BigDecimal;
+use proptest::prelude::*;
+
+use super::*;
+
+const ALL_TIME: Range<i64> = i64::MIN..i64::MAX;
+const NUMBERS: [i32; 8] = [7, 3, 5, 1, 8, 2, 6, 4];
+
+fn line(llm_id: i64, vendor: Option<&'static str>, currency: &'static str) -> Line<'static> {
+    Line { llm_id, model: "gpt-4o", vendor, currency }
+}
+
+fn event(occurred_at: i64, line: Line<'static>) -> Event<'static> {
+    let cost = Some(Amount::Short { mantissa: 15, scale: 4 });
+    Event {
+        occurred_at,
+        app_id: 1,
+        user_id: None,
+        line,
+        requests: 1,
+        input_tokens: 100,
+        completion_tokens: 10,
+        cost,
+        rule: None,
+    }
+}
+
+fn batch(events: &[Event]) -> Batch {
+    let mut batch = Batch::default();
+    for event in events {
+        batch.add(event).expect("an event");
+    }
+    batch
+}
+
+#[test]
+fn lines_differ_in_what_is_not_there_too() {
+    let lines = [
+        line(1, None, "USD"),
+        line(1, Some(""), "USD"),
+        line(1, Some("a"), "USD"),
+        line(2, None, "USD"),
+        line(1, None, "EUR"),
+    ];
+    let batch = batch(
+        &lines
+            .map(|line| event(0, line))
+            .iter()
+            .chain(&lines.map(|line| event(0, line)))
+            .cloned()
+            .collect::<Vec<_>>(),
+    );
+    assert_eq!(batch.lines().collect::<Vec<_>>(), lines);
+    assert_eq!(batch.events(), 10);
+    let requests = |(_, sums): &(_, Sums)| sums.requests;
+    assert_eq!(
+        batch.by_app(Grain::Hour, &ALL_TIME, &NUMBERS).iter().map(requests).collect::<Vec<_>>(),
+        [2; 5]
+    );
+}
+
+#[test]
+fn time_before_1970_is_cut_as_any_other() {
+    let batch = batch(&[event(-1, line(1, None, "USD"))]);
+    let starts = [Grain::Hour, Grain::Day, Grain::Month]
+        .map(|grain| batch.by_app(grain, &ALL_TIME, &NUMBERS)[0].0.1 / HOUR);
+    assert_eq!(starts, [-1, -24, -24 * 31]);
+    assert_eq!(batch.by_model_5min(&ALL_TIME, &NUMBERS)[0].0, (7, -FIVE_MINUTES));
+}
+
+#[test]
+fn an_unknown_grain_is_refused() {
+    let error = Grain::parse("week").expect_err("no such grain");
+    assert_eq!(error.message(), "unknown grain: \"week\"");
+}
+
+prop_compose! {
+    fn any_event()(
+        occurred_at in -3 * DAY..3 * DAY,
+        app_id in 0..3i64,
+        user_id in prop::option::of(0..3i64),
+        line in prop::sample::select(vec![
+            line(0, None, "USD"), line(0, None, "EUR"), line(1, Some("openai"), "USD"), line(1, Some("azure"), "USD"),
+        ]),
+        requests in -1..=1i32,
+        (input_tokens, completion_tokens) in (-50..500i64, -50..500i64),
+        cost in prop::option::of((-1_000..100_000i128, 0..9u32)),
+        rule in prop::option::of((prop::sample::select(vec!["pii", "toxicity"]), prop::option::of(Just("task")), 0..90i64)),
+    ) -> Event<'static> {
+        let cost = cost.map(|(mantissa, scale)| Amount::Short { mantissa, scale });
+        let rule = rule.map(|(rule_type, task_id, inference_tokens)| Rule { rule_type, task_id, inference_tokens });
+        Event { occurred_at, app_id, user_id, line, requests, input_tokens, completion_tokens, cost, rule }
+    }
+}
+
+/// Requests, unpriced requests, input, completion and inference tokens, and the cost.
+type Plain = ([i64; 5], BigDecimal);
+
+fn decimal(amount: &Amount) -> BigDecimal {
+    amount.to_string().parse().expect("a decimal")
+}
+
+/// What the rows of a rollup must be, by the keys that each event counts for.
+fn naive<K: Ord>(events: &[Event<'static>], keys: impl Fn(&Event<'static>) -> Vec<K>) -> BTreeMap<K, Plain> {
+    let mut rows: BTreeMap<K, Plain> = BTreeMap::new();
+    for event in events {
+        let requests = i64::from(event.requests);
+        let unpriced = if event.cost.is_none() { requests } else { 0 };
+        let inference = event.rule.map_or(0, |rule| rule.inference_tokens);
+        for key in keys(event) {
+            let (counts, cost) = rows.entry(key).or_default();
+            let added = [requests, unpriced, event.input_tokens, event.completion_tokens, inference];
+            counts.iter_mut().zip(added).for_each(|(count, more)| *count += more);
+            *cost += event.cost.as_ref().map(decimal).unwrap_or_default();
+        }
+    }
+    rows
+}
+
+fn plain<K: Ord>(rows: Rows<K>) -> BTreeMap<K, Plain> {
+    let plain = |sums: Sums| {
+        let Sums { requests, unpriced_requests, input_tokens, completion_tokens, inference_tokens, cost } =
+            sums;
+        let counts = [requests, unpriced_requests, input_tokens, completion_tokens, inference_tokens];
+        (counts, decimal(&cost))
+    };
+    rows.into_iter().map(|(key, sums)| (key, plain(sums))).collect()
+}
+
+fn bucket(grain: Grain, at: i64) -> i64 {
+    match grain {
+        Grain::Hour => at.div_euclid(HOUR) * HOUR,
+        Grain::Day => at.div_euclid(DAY) * DAY,
+        Grain::Month => {
+            if at < 0 {
+                -31 * DAY
+            } else {
+                0
+            }
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn each_rollup_has_the_sums_of_its_events(
+        events in prop::collection::vec(any_event(), 0..60),
+        grain in prop::sample::select(vec![Grain::Hour, Grain::Day, Grain::Month]),
+        bounds in prop::option::of((-2 * DAY..0, 0..2 * DAY)),
+    ) {
+        let batch = batch(&events);
+        let within = bounds.map_or(ALL_TIME, |(from, to)| from..to);
+        let lines: Vec<Line> = batch.lines().collect();
+        let number = |event: &Event| NUMBERS[lines.iter().position(|line| *line == event.line).expect("a line")];
+        let in_bounds = |at: i64| within.contains(&bucket(grain, at)).then(|| bucket(grain, at));
+
+        let expected = naive(&events, |e| in_bounds(e.occurred_at).map(|at| (e.app_id, at, number(e))).into_iter().collect());
+        prop_assert_eq!(plain(batch.by_app(grain, &within, &NUMBERS)), expected);
+        let expected = naive(&events, |e| {
+            let at = in_bounds(e.occurred_at).into_iter();
+            at.flat_map(|at| [Spender::App(e.app_id), Spender::Llm(e.line.llm_id)].map(|who| (at, who, e.line.currency))).collect()
+        });
+        prop_assert_eq!(plain(batch.by_entity(grain, &within)), expected);
+        let expected = naive(&events, |e| in_bounds(e.occurred_at).map(|at| (e.user_id, at, e.line.currency)).into_iter().collect());
+        prop_assert_eq!(plain(batch.by_user(grain, &within)), expected);
+        let expected = naive(&events, |e| vec![(number(e), bucket(grain, e.occurred_at))]);
+        prop_assert_eq!(plain(batch.by_model(grain, &NUMBERS)), expected);
+        let expected = naive(&events, |e| {
+            e.rule.map(|rule| (bucket(grain, e.occurred_at), rule.rule_type, rule.task_id)).into_iter().collect()
+        });
+        prop_assert_eq!(plain(batch.by_rule(grain)), expected);
+        let expected = naive(&events, |e| {
+            let rule_type = e.rule.map(|rule| rule.rule_type).into_iter();
+            rule_type.flat_map(|rule_type| [e.app_id, -1].map(|app| (app, bucket(grain, e.occurred_at), rule_type))).collect()
+        });
+        prop_assert_eq!(plain(batch.by_rule_type(grain)), expected);
+    }
+
+    #[test]
+    fn five_minutes_hold_their_points_and_hours_their_users(
+        events in prop::collection::vec(any_event(), 0..60),
+        (from, to) in (-2 * DAY..0, 0..2 * DAY),
+    ) {
+        let (batch, within) = (batch(&events), from..to);
+        let lines: Vec<Line> = batch.lines().collect();
+        let start = |event: &Event| event.occurred_at.div_euclid(FIVE_MINUTES) * FIVE_MINUTES;
+        for ((number, at), sums, points) in batch.by_model_5min(&within, &NUMBERS) {
+            let line = lines[NUMBERS.iter().position(|known| *known == number).expect("a number")];
+            let of_row: Vec<&Event> = events.iter().filter(|e| e.line == line && start(e) == at).collect();
+            prop_assert!(within.contains(&at));
+            prop_assert_eq!(sums.requests, of_row.iter().map(|e| i64::from(e.requests)).sum::<i64>());
+            prop_assert_eq!(decimal(&sums.cost), of_row.iter().filter_map(|e| e.cost.as_ref()).map(decimal).sum::<BigDecimal>());
+            let found: Vec<Point> = crate::points::unpack(&points).collect::<Result<_, _>>().expect("points");
+            let expected: Vec<Point> = of_row.iter().map(|e| Point {
+                at: e.occurred_at - at, app_id: e.app_id, requests: e.requests,
+                input_tokens: e.input_tokens, completion_tokens: e.completion_tokens,
+            }).collect();
+            prop_assert_eq!(found, expected);
+        }
+        let rows = batch.by_model_5min(&ALL_TIME, &NUMBERS).len();
+        prop_assert_eq!(rows, events.iter().map(|e| (lines.iter().position(|l| *l == e.line), start(e))).collect::<HashSet<_>>().len());
+
+        let mut users: BTreeMap<(Option<i64>, i64), Bitmap> = BTreeMap::new();
+        for e in events.iter().filter(|e| e.requests > 0 && within.contains(&bucket(Grain::Hour, e.occurred_at))) {
+            for app in [Some(e.app_id), None] {
+                if let Some(user) = e.user_id {
+                    users.entry((app, bucket(Grain::Hour, e.occurred_at))).or_default().insert(user);
+                }
+            }
+        }
+        prop_assert_eq!(batch.active_users(Grain::Hour, &within).into_iter().collect::<BTreeMap<_, _>>(), users);
+    }
+
+    #[test]
+    fn whoever_an_event_names_has_spent(events in prop::collection::vec(any_event(), 0..20)) {
+        let mut spenders = Spenders::default();
+        for half in events.chunks(10) {
+            spenders.add(batch(half).spenders());
+        }
+        prop_assert_eq!(spenders.apps, events.iter().map(|e| e.app_id).collect());
+        prop_assert_eq!(spenders.users, events.iter().filter_map(|e| e.user_id).collect());
+        prop_assert_eq!(spenders.llms, events.iter().map(|e| e.line.llm_id).collect());
+        prop_assert_eq!(spenders.models, events.iter().map(|e| e.line.model.into()).collect());
+        prop_assert_eq!(spenders.vendors, events.iter().filter_map(|e| e.line.vendor.map(Into::into)).collect());
+    }
+}
