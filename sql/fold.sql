@@ -130,9 +130,10 @@ BEGIN
     newest := greatest(newest, step.newest);
     after_id := step_id;
     IF step.rows = 0 AND after_id < up_to_id THEN
-      -- Someone may have set the sequence far ahead.
-      EXECUTE format('SELECT coalesce(min(id) - 1, $2) FROM llm_usage.%I WHERE id > $1 AND id <= $2', of_ledger)
-         INTO after_id USING after_id, up_to_id;
+      -- Someone may have set the sequence far ahead, and a month's last events may have come years later.
+      EXECUTE format('SELECT coalesce(min(id) - 1, $2) FROM llm_usage.%1$I WHERE id > $1 AND id <= $2 AND %2$I >= $3 AND %2$I < $4',
+                     of_ledger, llm_usage._time_column(of_ledger))
+         INTO after_id USING after_id, up_to_id, from_time, to_time;
     END IF;
   END LOOP;
 END $$;
@@ -163,8 +164,8 @@ BEGIN
   RETURN done.rows;
 END $$;
 
--- The planner takes every event for a group of its own: told not to sort, it groups them by hash; and looks all lines up at once. A
--- plan for any ids would read the index of time for all of it.
+-- Where the planner takes every row for a group of its own it is told not to sort, and groups them by hash; and it looks all lines up
+-- at once. A plan for any ids would read the index of time for all of it.
 CREATE FUNCTION llm_usage.fold(patience interval DEFAULT '1 second', at_most bigint DEFAULT NULL) RETURNS bigint
   LANGUAGE plpgsql
   SET search_path = pg_catalog, pg_temp

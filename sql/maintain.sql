@@ -1,3 +1,7 @@
+CREATE FUNCTION llm_usage._time_column(ledger text) RETURNS text
+  LANGUAGE sql IMMUTABLE PARALLEL SAFE
+  RETURN CASE ledger WHEN 'usage_events' THEN 'occurred_at' WHEN 'sessions' THEN 'started_at' WHEN 'messages' THEN 'sent_at' END;
+
 -- Makes the partition of one month and moves what the default partition holds of it; returns the rows moved. Both are locked.
 CREATE FUNCTION llm_usage._make_month(ledger text, time_column text, month date) RETURNS bigint
   LANGUAGE plpgsql
@@ -86,7 +90,8 @@ BEGIN
   END IF;
   PERFORM llm_usage._forget_holds();
   -- In the order in which a report locks them: a standby repeats the locks, and waits for them with those it has.
-  FOR ledger, time_column IN VALUES ('usage_events', 'occurred_at'), ('sessions', 'started_at'), ('messages', 'sent_at') LOOP
+  FOREACH ledger IN ARRAY ARRAY['usage_events', 'sessions', 'messages'] LOOP
+    time_column := llm_usage._time_column(ledger);
     CONTINUE WHEN NOT EXISTS (SELECT FROM llm_usage._missing_months(ledger, time_column, months_ahead));
     -- Who holds one ledger must not wait for another: a writer may hold that one and wait for this.
     IF NOT llm_usage._lock_ledger(ledger, NOT holds_lock) THEN

@@ -30,18 +30,17 @@ CREATE FUNCTION llm_usage._rebuild_month(of_month date) RETURNS void
   SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  from_time   timestamptz := llm_usage._first_instant(of_month);
-  to_time     timestamptz := llm_usage._first_instant((of_month + interval '1 month')::date);
-  name        text;
-  time_column text;
-  after_id    bigint;
-  last_id     bigint;
+  from_time timestamptz := llm_usage._first_instant(of_month);
+  to_time   timestamptz := llm_usage._first_instant((of_month + interval '1 month')::date);
+  name      text;
+  after_id  bigint;
+  last_id   bigint;
 BEGIN
   FOR name IN SELECT t.name FROM llm_usage._rollup_tables t LOOP
     EXECUTE format('DELETE FROM llm_usage.%I WHERE bucket >= $1 AND bucket < $2', name) USING from_time, to_time;
   END LOOP;
-  FOR name, time_column IN VALUES ('usage_events', 'occurred_at'), ('sessions', 'started_at'), ('messages', 'sent_at') LOOP
-    EXECUTE format('SELECT min(id) - 1, max(id) FROM llm_usage.%1$I WHERE %2$I >= $1 AND %2$I < $2', name, time_column)
+  FOREACH name IN ARRAY ARRAY['usage_events', 'sessions', 'messages'] LOOP
+    EXECUTE format('SELECT min(id) - 1, max(id) FROM llm_usage.%1$I WHERE %2$I >= $1 AND %2$I < $2', name, llm_usage._time_column(name))
        INTO after_id, last_id USING from_time, to_time;
     PERFORM llm_usage._run_rollups_in_steps(name, after_id, least(last_id, llm_usage._folded_up_to(name)), from_time, to_time, NULL);
   END LOOP;
