@@ -21,14 +21,22 @@ const CURRENCY: usize = event_column("currency");
 const MODEL: usize = event_column("model");
 const REPORTED_COST: usize = event_column("reported_cost");
 // Columns that no writer gives stand behind the others.
-pub const CORRECTS: usize = EVENT_COLUMNS.len();
+const CORRECTS: usize = EVENT_COLUMNS.len();
 const PRICED: usize = EVENT_COLUMNS.len() + 1;
 pub const ID: usize = EVENT_COLUMNS.len() + 2;
-pub const REQUESTS: usize = EVENT_COLUMNS.len() + 3;
+const REQUESTS: usize = EVENT_COLUMNS.len() + 3;
 
 /// The names of the columns that are read of an event; their places here are the constants above.
 pub fn names() -> impl Iterator<Item = &'static str> {
     EVENT_COLUMNS.iter().map(|(name, _)| *name).chain(["corrects", "priced", "id", "requests"])
+}
+
+/// How many requests an event adds, as `_requests()` has it.
+pub fn requests(row: &Columns) -> i64 {
+    match row.is_null(REQUESTS) {
+        false => row.number(REQUESTS),
+        true => i64::from(row.is_null(CORRECTS)),
+    }
 }
 
 /// The trigger, in its schema.

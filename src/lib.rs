@@ -90,7 +90,8 @@ extension_sql_file!(
         calendar::_last_day,
         calendar::_last_hour,
         calendar::_last,
-        loose::_may_be_loose
+        loose::_may_be_loose,
+        loose::_loose_app
     ]
 );
 extension_sql_file!(

@@ -10,7 +10,7 @@ use llm_usage_core::tail::{self, Event, Sums};
 use pgrx::pg_sys::panic::ErrorReport;
 
 use crate::error::failed;
-use crate::ledger::{self, CORRECTS, ID, REQUESTS};
+use crate::ledger::{self, ID};
 use crate::pg;
 use crate::pg::lookup::{self, Is};
 use crate::pg::row::Columns;
@@ -86,7 +86,7 @@ impl Tail {
         let from = oldest.map_or(read_up_to, |id| id - 1);
         let known: HashSet<i64> = self.last.iter().copied().filter(|id| *id > from).collect();
         let mut found = HashSet::new();
-        let is_read = pg::tail::rows(self.folded.0, &[Is::Above(from)], ledger::names, |row| {
+        let is_read = pg::tail::rows(self.folded.0, &[[(c"id", Is::Above(from))]], ledger::names, |row| {
             let id = row.number(ID);
             if !known.contains(&id) {
                 found.insert(id);
@@ -98,7 +98,7 @@ impl Tail {
             return Ok(false);
         }
         if oldest.is_none() && !self.missing.is_empty() {
-            let missing: Vec<Is> = self.missing.iter().copied().map(Is::Number).collect();
+            let missing: Vec<_> = self.missing.iter().map(|id| [(c"id", Is::Number(*id))]).collect();
             pg::tail::rows(self.folded.0, &missing, ledger::names, |row| {
                 found.insert(row.number(ID));
                 self.sums.add(&event(row)?);
@@ -145,11 +145,7 @@ fn event<'a>(row: &'a Columns) -> Result<Event<'a>, ErrorReport> {
         model: row.text(MODEL).unwrap_or_default(),
         vendor: row.text(VENDOR),
         currency: row.text(CURRENCY).unwrap_or_default(),
-        // As _requests() has it.
-        requests: match row.is_null(REQUESTS) {
-            false => row.number(REQUESTS),
-            true => i64::from(row.is_null(CORRECTS)),
-        },
+        requests: ledger::requests(row),
         cost,
         tokens: TOKENS.iter().map(|column| row.number(*column)).sum(),
     })

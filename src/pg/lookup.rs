@@ -1,5 +1,5 @@
-//! Rows found by a table's primary key, in the active snapshot and without a plan: to set one up takes longer than to read what is
-//! asked before each call.
+//! Rows found by a table's keys and indexes, in the active snapshot and without a plan: to set one up takes longer than to read what
+//! is asked before each call.
 
 use std::ffi::CStr;
 
@@ -9,7 +9,7 @@ use pgrx::prelude::*;
 use super::POSTGRES_EPOCH;
 use super::row::{Columns, Room};
 
-/// A column of the key, by its name, and what it has to be.
+/// A column, by its name, and what it has to be.
 pub type Key<'a> = (&'static CStr, Is<'a>);
 
 #[derive(Clone, Copy)]
@@ -19,6 +19,8 @@ pub enum Is<'a> {
     /// Microseconds since 1970.
     At(i64),
     After(i64),
+    NotBefore(i64),
+    Before(i64),
     Named(&'a str),
 }
 
@@ -32,6 +34,12 @@ impl Is<'_> {
             Self::After(_) => {
                 (pg_sys::TIMESTAMPTZOID, pg_sys::BTGreaterStrategyNumber, pg_sys::F_TIMESTAMPTZ_GT)
             }
+            Self::NotBefore(_) => {
+                (pg_sys::TIMESTAMPTZOID, pg_sys::BTGreaterEqualStrategyNumber, pg_sys::F_TIMESTAMPTZ_GE)
+            }
+            Self::Before(_) => {
+                (pg_sys::TIMESTAMPTZOID, pg_sys::BTLessStrategyNumber, pg_sys::F_TIMESTAMPTZ_LT)
+            }
             Self::Named(_) => (pg_sys::TEXTOID, pg_sys::BTEqualStrategyNumber, pg_sys::F_TEXTEQ),
         }
     }
@@ -39,7 +47,7 @@ impl Is<'_> {
     fn datum(self) -> pg_sys::Datum {
         match self {
             Self::Number(number) | Self::Above(number) => pg_sys::Datum::from(number),
-            Self::At(instant) | Self::After(instant) => {
+            Self::At(instant) | Self::After(instant) | Self::NotBefore(instant) | Self::Before(instant) => {
                 pg_sys::Datum::from(instant.saturating_sub(POSTGRES_EPOCH))
             }
             Self::Named(name) => name.into_datum().unwrap_or(pg_sys::Datum::from(0)),
@@ -47,8 +55,8 @@ impl Is<'_> {
     }
 }
 
-/// Hands over the rows of a table whose primary key begins like one of the keys, of each in the table's order, until it is told
-/// that no more are wanted. False if that cannot be answered: of what is no table, or has another key.
+/// Hands over the rows of a table that are like one of the keys, of each in the order of an index, until it is told that no more are
+/// wanted. False if that cannot be answered: of what is no table, or has no index that begins like the keys.
 pub fn rows<'k, I: Iterator<Item = &'static str>>(
     table: pg_sys::Oid,
     keys: &[impl AsRef<[Key<'k>]>],
@@ -99,28 +107,66 @@ unsafe fn scan<'k>(
     keys: &[impl AsRef<[Key<'k>]>],
     mut wants_more: impl FnMut(pg_sys::HeapTuple) -> bool,
 ) -> bool {
-    // SAFETY: the table is open, and so is the index while it is read; its list of indexes is the caller's own.
+    // SAFETY: the table is open, and so is the index while it is read.
     unsafe {
-        if !(*table).rd_indexvalid {
-            pg_sys::list_free(pg_sys::RelationGetIndexList(table));
-        }
-        let key = (*table).rd_pkindex;
-        if (*(*table).rd_rel).relkind as u8 != pg_sys::RELKIND_RELATION || key == pg_sys::InvalidOid {
+        if (*(*table).rd_rel).relkind as u8 != pg_sys::RELKIND_RELATION {
             return false;
         }
-        let index = pg_sys::index_open(key, pg_sys::AccessShareLock as i32);
-        let mut is_answered = true;
-        for keys in keys {
-            let Some(keys) = scan_keys(table, index, keys.as_ref()) else {
-                is_answered = false;
-                break;
+        for oid in indexes(table) {
+            let index = pg_sys::index_open(oid, pg_sys::AccessShareLock as i32);
+            let found: Option<Vec<_>> = match is_whole(index) {
+                true => keys.iter().map(|keys| scan_keys(table, index, keys.as_ref())).collect(),
+                false => None,
             };
-            if !scan_index(table, index, keys, &mut wants_more) {
-                break;
+            let is_answered = found.is_some();
+            for keys in found.unwrap_or_default() {
+                if !scan_index(table, index, keys, &mut wants_more) {
+                    break;
+                }
+            }
+            pg_sys::index_close(index, pg_sys::NoLock as i32);
+            if is_answered {
+                return true;
             }
         }
-        pg_sys::index_close(index, pg_sys::NoLock as i32);
-        is_answered
+        false
+    }
+}
+
+/// The indexes of a table, its primary key first.
+///
+/// # Safety
+/// The table is open.
+unsafe fn indexes(table: pg_sys::Relation) -> Vec<pg_sys::Oid> {
+    // SAFETY: the table is open; the list of its indexes is the caller's own.
+    unsafe {
+        let list = pg_sys::RelationGetIndexList(table);
+        let key = (*table).rd_pkindex;
+        let mut indexes: Vec<pg_sys::Oid> = match list.is_null() {
+            true => Vec::new(),
+            false => {
+                let count = usize::try_from((*list).length).unwrap_or_default();
+                (0..count).map(|place| (*(*list).elements.add(place)).oid_value).collect()
+            }
+        };
+        pg_sys::list_free(list);
+        indexes.sort_by_key(|index| *index != key);
+        indexes
+    }
+}
+
+/// Whether an index is a B-tree that has every row, for every snapshot.
+///
+/// # Safety
+/// It is open.
+unsafe fn is_whole(index: pg_sys::Relation) -> bool {
+    // SAFETY: the index is open.
+    unsafe {
+        let form = &*(*index).rd_index;
+        (*(*index).rd_rel).relam == pg_sys::BTREE_AM_OID
+            && form.indisvalid
+            && !form.indcheckxmin
+            && pg_sys::RelationGetIndexPredicate(index).is_null()
     }
 }
 
@@ -151,7 +197,7 @@ unsafe fn scan_index(
     }
 }
 
-/// `None` if the index begins with other columns.
+/// `None` if the index does not begin with the first column, or has not all of them.
 ///
 /// # Safety
 /// Both are open.
@@ -164,11 +210,12 @@ unsafe fn scan_keys(
     unsafe {
         let key_columns = usize::try_from((*(*index).rd_index).indnkeyatts).ok()?;
         let columns = (*(*index).rd_index).indkey.values.as_slice(key_columns);
-        let of_column = |(place, (name, is)): (usize, &Key)| {
-            let column = *columns.get(place)?;
+        let of_column = |(ordinal, (name, is)): (usize, &Key)| {
             let (kind, strategy, function) = is.operator();
             let oid = (*table).rd_id;
-            if pg_sys::get_attnum(oid, name.as_ptr()) != column || pg_sys::get_atttype(oid, column) != kind {
+            let column = pg_sys::get_attnum(oid, name.as_ptr());
+            let place = columns.iter().position(|key_column| *key_column == column)?;
+            if ordinal == 0 && place > 0 || pg_sys::get_atttype(oid, column) != kind {
                 return None;
             }
             let mut scan_key = pg_sys::ScanKeyData::default();

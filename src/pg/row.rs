@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use llm_usage_core::calendar::DAY;
 use pgrx::heap_tuple::PgHeapTuple;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
@@ -63,6 +64,11 @@ impl<'a> Columns<'a> {
     /// A `timestamptz` in microseconds since 1970.
     pub fn instant(&self, column: usize) -> i64 {
         self.number(column).saturating_add(POSTGRES_EPOCH)
+    }
+
+    /// A `date` in days since 1970.
+    pub fn day(&self, column: usize) -> i64 {
+        self.number(column).saturating_add(POSTGRES_EPOCH / DAY)
     }
 
     pub fn text(&self, column: usize) -> Option<&str> {

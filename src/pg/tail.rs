@@ -1,4 +1,4 @@
-//! A ledger's rows behind the fold, without a plan over all its partitions.
+//! A ledger's rows behind the fold, and others that are few, without a plan over all its partitions.
 
 use std::slice;
 
@@ -16,19 +16,18 @@ pub fn has_rows_after(ledger: pg_sys::Oid, id: i64) -> bool {
     partitions_of(ledger).is_none_or(|partitions| partitions.into_iter().any(has_rows))
 }
 
-/// Hands over the rows whose id is like one of those, in no order, until it is told that no more are wanted. False if that cannot be
+/// Hands over the rows that are like one of the keys, in no order, until it is told that no more are wanted. False if that cannot be
 /// answered.
-pub fn rows<I: Iterator<Item = &'static str>>(
+pub fn rows<'k, I: Iterator<Item = &'static str>>(
     ledger: pg_sys::Oid,
-    ids: &[Is],
+    keys: &[impl AsRef<[Key<'k>]>],
     names: impl Fn() -> I,
     mut wants_more: impl FnMut(&Columns) -> Result<bool, ErrorReport>,
 ) -> Result<bool, ErrorReport> {
     let Some(partitions) = partitions_of(ledger) else { return Ok(false) };
-    let keys: Vec<[Key; 1]> = ids.iter().map(|id| [(c"id", *id)]).collect();
     let mut goes_on = true;
     for partition in partitions {
-        let is_answered = lookup::rows(partition, &keys, &names, |row| {
+        let is_answered = lookup::rows(partition, keys, &names, |row| {
             goes_on = wants_more(row)?;
             Ok(goes_on)
         })?;
@@ -37,6 +36,17 @@ pub fn rows<I: Iterator<Item = &'static str>>(
         }
     }
     Ok(true)
+}
+
+/// Whether who asks may read every row of a table: nothing that is read here is hidden by a policy.
+pub fn is_readable(table: pg_sys::Oid) -> bool {
+    // SAFETY: looks up what the server knows of the table and the role.
+    unsafe {
+        let may_select = pg_sys::pg_class_aclcheck(table, pg_sys::GetUserId(), pg_sys::ACL_SELECT);
+        may_select == pg_sys::AclResult::ACLCHECK_OK
+            && pg_sys::check_enable_rls(table, pg_sys::InvalidOid, true)
+                != pg_sys::CheckEnableRlsResult::RLS_ENABLED as i32
+    }
 }
 
 /// `None` of what is no ledger.

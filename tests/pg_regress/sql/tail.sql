@@ -36,6 +36,43 @@ SELECT llm_usage.fold();
 TABLE sums;
 ROLLBACK;
 
+-- One app's edges and tail are read by way of its index, and else asked for: the same. Half of this is folded.
+BEGIN;
+INSERT INTO llm_usage.usage_events (occurred_at, app_id, model, prompt_tokens, cache_read_tokens, completion_tokens, cost, corrects, requests)
+SELECT timestamptz '2025-04-30 22:00Z' + n * interval '97 seconds', 7 + n % 2, 'm' || n % 3, n, 2 * n, 3 * n, 0,
+       CASE n % 10 WHEN 0 THEN 1 WHEN 1 THEN 1 END, CASE n % 10 WHEN 0 THEN -1 END
+  FROM generate_series(1, 150) n;
+SELECT llm_usage.fold(at_most => 75) > 0 AS folded;
+CREATE VIEW differences AS
+  SELECT count(*) AS ranges, sum(r.read) AS models, count(*) FILTER (WHERE r.read_sums IS DISTINCT FROM r.asked_sums) AS differences
+    FROM (SELECT (SELECT count(*) FROM llm_usage._loose_app(7, f, t, p.folded_up_to)) AS read,
+                 (SELECT jsonb_agg(to_jsonb(a) ORDER BY a.model) FROM llm_usage._loose_app(7, f, t, p.folded_up_to) a) AS read_sums,
+                 (SELECT jsonb_agg(to_jsonb(a) ORDER BY a.model) FROM llm_usage._loose_app_models(7, f, t) a) AS asked_sums
+            FROM (SELECT f FROM generate_series(timestamptz '2025-04-30 21:30Z', '2025-05-01 03:00Z', interval '23 minutes') f
+                  UNION ALL VALUES (NULL), (timestamptz '-infinity')) f (f)
+           CROSS JOIN (SELECT t FROM generate_series(timestamptz '2025-04-30 21:50Z', '2025-05-01 03:00Z', interval '31 minutes') t
+                       UNION ALL VALUES (NULL), (timestamptz 'infinity')) t (t)
+           CROSS JOIN (SELECT p.folded_up_to FROM llm_usage._fold_progress p WHERE p.ledger = 'usage_events') p) r;
+TABLE differences;
+SELECT count(*) AS of_no_app FROM llm_usage._loose_app(NULL, '2025-04-30 21:30Z', NULL, 0);
+-- Without the index, and with one that has not every row.
+DROP INDEX llm_usage.usage_events_default_app_id_occurred_at_idx;
+CREATE INDEX ON llm_usage.usage_events_default (app_id, occurred_at) WHERE cost > 0;
+TABLE differences;
+-- Of a month that was dropped.
+INSERT INTO llm_usage._dropped_months VALUES ('2025-05-01');
+SAVEPOINT s;
+SELECT * FROM llm_usage._loose_app(7, '2025-04-30 21:30Z', '2025-05-01 01:30Z', 0);
+ROLLBACK TO s;
+SELECT count(*) > 0 AS read FROM llm_usage._loose_app(7, '2025-04-30 21:30Z', '2025-05-01 01:00Z', 0);
+-- By whom the ledger is hidden from.
+CREATE ROLE no_reader;
+GRANT USAGE ON SCHEMA llm_usage TO no_reader;
+GRANT EXECUTE ON FUNCTION llm_usage._loose_app, llm_usage._loose_app_models TO no_reader;
+SET LOCAL ROLE no_reader;
+SELECT * FROM llm_usage._loose_app(7, '2025-04-30 21:30Z', NULL, 0);
+ROLLBACK;
+
 -- In a partition of its own, moved there since, and in one that has lost its key.
 INSERT INTO llm_usage.usage_events (occurred_at, app_id, model, rule_type, prompt_tokens, cost) VALUES ('2025-03-01Z', 7, 'm', 'pii', 10000, 0);
 TABLE sums;
