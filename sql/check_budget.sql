@@ -128,7 +128,8 @@ BEGIN
   END IF;
 
   -- The edges, or where the rollup does not know the attribute yet, all of it.
-  IF NOT is_rolled_up OR first < first_hour AND llm_usage._has_events(first) OR last_hour < last AND llm_usage._has_events(last_hour) THEN
+  IF NOT is_rolled_up OR first < first_hour AND llm_usage._has_events(first, first)
+     OR last_hour < last AND llm_usage._has_events(last_hour, last) THEN
     RETURN QUERY
     SELECT * FROM llm_usage._edge_spending(for_type, for_id, for_key, for_value, first,
                                            CASE WHEN is_rolled_up THEN first_hour ELSE last END,

@@ -91,6 +91,14 @@ CREATE FUNCTION llm_usage._standing_event(event bigint) RETURNS SETOF llm_usage.
           FROM line o WHERE o.currency = l.currency) s;
   END;
 
+-- Whether what stands of an event is of a month that was dropped: a better figure may have moved it there.
+CREATE FUNCTION llm_usage._stands_in_dropped_month(event bigint) RETURNS boolean
+  LANGUAGE sql STABLE
+  RETURN coalesce((SELECT c.status <> 'voided' AND NOT EXISTS (SELECT FROM llm_usage.usage_events e WHERE e.id = c.last_id)
+                     FROM llm_usage.corrections c
+                    WHERE c.event_id = event
+                    ORDER BY c.id DESC LIMIT 1), false);
+
 -- Waits for whoever else corrects the event; an error if there is none.
 CREATE FUNCTION llm_usage._hold_event(event bigint) RETURNS void
   LANGUAGE plpgsql
@@ -119,7 +127,22 @@ BEGIN
   END IF;
   INSERT INTO llm_usage._corrected_events (event_id) VALUES (event)
   ON CONFLICT (event_id) DO UPDATE SET event_id = excluded.event_id;
+  IF llm_usage._stands_in_dropped_month(event) THEN
+    RAISE EXCEPTION 'the event % stands in a month that was dropped', event
+      USING ERRCODE = 'invalid_parameter_value',
+            DETAIL = 'A better figure moved it to its own time; its rows there are gone, and reports go on to count it.',
+            HINT = 'Record an event with the opposite of what is wrong, or leave it.';
+  END IF;
 END $$;
+
+-- The rows that append a sum of requests with a sign: each takes one at most, and the first takes all the rest.
+CREATE FUNCTION llm_usage._signed_rows(of_sign integer, of_requests smallint, OUT sign integer, OUT requests smallint)
+  RETURNS SETOF record
+  LANGUAGE sql IMMUTABLE
+  BEGIN ATOMIC
+    SELECT CASE n WHEN 1 THEN of_sign ELSE 0 END, (of_sign * pg_catalog.sign(of_requests))::smallint
+      FROM generate_series(1, greatest(abs(of_sign * of_requests), 1)) n;
+  END;
 
 -- Takes back what stands of an event and appends what is to stand in its place, if anything: then hand corrections in another
 -- currency, which are not in _standing_event(), stay. The caller holds the event.
@@ -140,13 +163,15 @@ BEGIN
        completion_video_tokens,
        unaccounted_tokens, requests, priced, currency, model, vendor, cost, reported_cost, service_tier, quality, rule_type,
        task_id, request_id, attrs)
-    SELECT s.occurred_at, s.app_id, s.llm_id, s.user_id, event, -s.prompt_tokens, -s.cache_read_tokens, -s.cache_write_tokens,
-           -s.completion_tokens, -s.reasoning_tokens, -s.inference_tokens, -s.cache_write_1h_tokens, -s.prompt_audio_tokens,
-           -s.completion_audio_tokens, -s.cache_read_audio_tokens, -s.cache_read_image_tokens, -s.prompt_image_tokens,
-           -s.prompt_video_tokens, -s.completion_image_tokens, -s.completion_video_tokens, -s.unaccounted_tokens, -s.requests,
-           s.priced, s.currency, s.model, s.vendor, -s.cost,
-           -s.reported_cost, s.service_tier, s.quality, s.rule_type, s.task_id, s.request_id, s.attrs
+    SELECT s.occurred_at, s.app_id, s.llm_id, s.user_id, event, t.sign * s.prompt_tokens, t.sign * s.cache_read_tokens,
+           t.sign * s.cache_write_tokens, t.sign * s.completion_tokens, t.sign * s.reasoning_tokens, t.sign * s.inference_tokens,
+           t.sign * s.cache_write_1h_tokens, t.sign * s.prompt_audio_tokens, t.sign * s.completion_audio_tokens,
+           t.sign * s.cache_read_audio_tokens, t.sign * s.cache_read_image_tokens, t.sign * s.prompt_image_tokens,
+           t.sign * s.prompt_video_tokens, t.sign * s.completion_image_tokens, t.sign * s.completion_video_tokens,
+           t.sign * s.unaccounted_tokens, t.requests, s.priced, s.currency, s.model, s.vendor, t.sign * s.cost,
+           t.sign * s.reported_cost, s.service_tier, s.quality, s.rule_type, s.task_id, s.request_id, s.attrs
       FROM llm_usage._standing(event) s
+     CROSS JOIN LATERAL llm_usage._signed_rows(-1, s.requests) t
      WHERE replacement IS NOT DISTINCT FROM NULL
         OR s.currency = (SELECT l.currency FROM llm_usage._standing_event(event) l)
     RETURNING e.id
@@ -195,7 +220,7 @@ BEGIN
   RETURN result;
 END $$;
 COMMENT ON FUNCTION llm_usage.void_usage(bigint, text) IS
-  'Takes an event back, with all its corrections: appends rows that name it in corrects, of its own time, app, model and user, with the opposite counts, cost and requests, so that every report sums as if it had not been recorded; who made the request remains an active user, and its day, model or rule may be listed, with zeros. reason is kept in corrections. Returns the id of the event, and status: voided, or already_voided, when nothing of it stood and nothing was written. Of sessions that void one event at once one does. Errors: 22004 for NULL; 22023 for an event that is not in the ledger, or is itself a correction.';
+  'Takes an event back, with all its corrections: appends rows that name it in corrects, of its own time, app, model and user, with the opposite counts, cost and requests, so that every report sums as if it had not been recorded; who made the request remains an active user, and its day, model or rule may be listed, with zeros. reason is kept in corrections. Returns the id of the event, and status: voided, or already_voided, when nothing of it stood and nothing was written. Of sessions that void one event at once one does. Errors: 22004 for NULL; 22023 for an event that is not in the ledger, is itself a correction, or was moved by a better figure to a month that was dropped.';
 
 CREATE FUNCTION llm_usage.correct_usage(
     event_id bigint,
@@ -272,8 +297,12 @@ BEGIN
     standing.cost := CASE WHEN standing.priced IS NULL THEN standing.cost END;
     standing.priced := NULL;
   END IF;
+  -- What was reported is in the other currency.
+  IF currency <> standing.currency THEN
+    standing.reported_cost := NULL;
+  END IF;
   result := llm_usage._replace_event(event_id, jsonb_populate_record(standing, given), 'corrected', reason);
   RETURN result;
 END $$;
 COMMENT ON FUNCTION llm_usage.correct_usage(bigint, text, text, bigint, bigint, bigint, text, bigint, bigint, bigint, bigint, bigint, bigint, numeric, text, text, text, jsonb, text, bigint, bigint, bigint, bigint, bigint, bigint, bigint, bigint, bigint, numeric, text, bigint) IS
-  'Gives an event other values: takes back what stands of it, as void_usage() does, and appends the event as it should be, at its own time; every report is as if it had been recorded so. Arguments are columns of usage_events, NULL leaves a value as it is. A cost that was computed is computed anew when what it was computed from has changed; a given cost stays, unless another is given. reason is kept in corrections. Returns the id of the event, status corrected, or unchanged when nothing differs, and what it costs now. Errors: as void_usage(); 22023 for a bad value; 55000 for an event that was voided.';
+  'Gives an event other values: takes back what stands of it, as void_usage() does, and appends the event as it should be, at its own time; every report is as if it had been recorded so. Arguments are columns of usage_events, NULL leaves a value as it is. A cost that was computed is computed anew when what it was computed from has changed; a given cost stays, unless another is given. A reported cost goes with its currency. reason is kept in corrections. Returns the id of the event, status corrected, or unchanged when nothing differs, and what it costs now. Errors: as void_usage(); 22023 for a bad value; 55000 for an event that was voided.';

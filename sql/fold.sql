@@ -14,6 +14,23 @@ CREATE FUNCTION llm_usage._writers(of_ledger text)
      GROUP BY l.virtualtransaction;
   END;
 
+-- Whether this transaction is about to write a row with an id that it has, as where a trigger or a value of an INSERT folds.
+CREATE FUNCTION llm_usage._is_writing(of_ledger text) RETURNS boolean
+  LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  sequence CONSTANT regclass := format('llm_usage.%I', of_ledger || '_id_seq')::regclass;
+  is_there boolean;
+BEGIN
+  IF NOT llm_usage._is_drawn_from(sequence) THEN
+    RETURN false;
+  END IF;
+  EXECUTE format('SELECT bool_and(EXISTS (SELECT FROM llm_usage.%I l WHERE l.id = i.id)) FROM unnest($1) i (id)', of_ledger)
+     INTO is_there USING llm_usage._ids_under_way(of_ledger, llm_usage._last_drawn(sequence));
+  RETURN NOT coalesce(is_there, true);
+END $$;
+
 -- Up to which id a ledger is complete: every transaction that could still write a smaller one has ended. Waits for them as long
 -- as the patience lasts; those it gave up on are remembered, so that it goes on as soon as they have ended, whoever came since.
 CREATE FUNCTION llm_usage._complete_up_to(of_ledger text, patience interval) RETURNS bigint
@@ -51,6 +68,9 @@ BEGIN
                           of_ledger, progress.folded_up_to);
   END IF;
   complete := progress.folded_up_to;
+  IF llm_usage._is_writing(of_ledger) THEN
+    RETURN complete;
+  END IF;
   IF progress.waiting_up_to IS NOT NULL THEN
     -- A restart gives a prepared transaction another name, -1/…, which none has that is prepared later.
     progress.waiting_for := ARRAY(SELECT w.transaction FROM llm_usage._writers(of_ledger) w
@@ -122,7 +142,7 @@ DECLARE
 BEGIN
   rows := 0;
   WHILE after_id < up_to_id LOOP
-    step_id := least(up_to_id, after_id + step_size);
+    step_id := CASE WHEN up_to_id - after_id > step_size THEN after_id + step_size ELSE up_to_id END;
     SELECT * INTO step
       FROM llm_usage._run_rollups(of_ledger, after_id, step_id, from_time, to_time,
                                   coalesce(llm_usage._hour(newest) + interval '1 hour', '-infinity'));
@@ -208,7 +228,7 @@ BEGIN
   RETURN rows;
 END $$;
 COMMENT ON FUNCTION llm_usage.fold(interval, bigint) IS
-  'Adds what was written since the last fold to the rollups, in one transaction, and returns how many rows of the ledgers that were; NULL: another session is folding. Answers are the same before, during and after; only their speed depends on it. Waits for transactions that write now, at most for patience on each ledger (default 1 s): then it leaves a ledger as it is, status() names the writer, and the next fold goes on. at_most bounds how many ids of each ledger one call folds; NULL: all. Errors: 25001 in another isolation level than READ COMMITTED, 22023 for at_most below 1, 55000 where the sequence of a ledger was set back, or was given a CACHE: sessions that draw ids ahead write small ones late.';
+  'Adds what was written since the last fold to the rollups, in one transaction, and returns how many rows of the ledgers that were; NULL: another session is folding. Answers are the same before, during and after; only their speed depends on it. Waits for transactions that write now, at most for patience on each ledger (default 1 s): then it leaves a ledger as it is, status() names the writer, and the next fold goes on. It leaves it, too, where its own transaction is about to write there, as in a trigger before the row. at_most bounds how many ids of each ledger one call folds; NULL: all. Errors: 25001 in another isolation level than READ COMMITTED, 22023 for at_most below 1, 55000 where the sequence of a ledger was set back, or was given a CACHE: sessions that draw ids ahead write small ones late.';
 
 CREATE FUNCTION llm_usage.verify()
   RETURNS TABLE (rollup text, found jsonb, expected jsonb)

@@ -76,7 +76,8 @@ BEGIN
     standing := event;
   END IF;
   -- Of a month that was dropped it is not known; what was voided costs nothing.
-  result := (key.event_id, 'duplicate', CASE WHEN stands OR event.id IS NULL THEN standing.cost ELSE 0 END,
+  result := (key.event_id, 'duplicate',
+             CASE WHEN stands OR event.id IS NULL OR llm_usage._stands_in_dropped_month(event.id) THEN standing.cost ELSE 0 END,
              coalesce(standing.currency, event.currency));
   -- The better figure takes the place of the other, never the other way round.
   IF is_better AND NOT stands THEN

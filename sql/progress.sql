@@ -39,8 +39,8 @@ CREATE FUNCTION llm_usage._is_dropped(at timestamptz) RETURNS boolean
   LANGUAGE sql STABLE PARALLEL SAFE
   RETURN EXISTS (SELECT FROM llm_usage._dropped_months d WHERE d.month = date_trunc('month', at AT TIME ZONE 'UTC')::date);
 
--- Whether a part of an hour can be answered: true, or an error.
-CREATE FUNCTION llm_usage._has_events(at timestamptz) RETURNS boolean
+-- Whether the part of the hour that a bound cuts, which is from an instant on or up to the bound, can be answered: true, or an error.
+CREATE FUNCTION llm_usage._has_events(at timestamptz, bound timestamptz) RETURNS boolean
   LANGUAGE plpgsql STABLE PARALLEL SAFE
   SET search_path = pg_catalog, pg_temp
 AS $$
@@ -51,7 +51,7 @@ BEGIN
     RAISE EXCEPTION 'only whole hours of % can be asked for', of_month
       USING ERRCODE = 'object_not_in_prerequisite_state',
             DETAIL = format('The events of the month were dropped. A bound is %s.',
-                            to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')),
+                            to_char(bound AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')),
             HINT = 'Begin and end at the full hour (UTC).';
   END IF;
   RETURN true;
@@ -131,13 +131,13 @@ CREATE FUNCTION llm_usage._loose_events(from_time timestamptz, to_time timestamp
     SELECT e.*
       FROM llm_usage._folded_events e
      WHERE CASE WHEN llm_usage._first(from_time, to_time) < llm_usage._first_hour(from_time, to_time)
-                  THEN llm_usage._has_events(llm_usage._first(from_time, to_time)) END
+                  THEN llm_usage._has_events(llm_usage._first(from_time, to_time), llm_usage._first(from_time, to_time)) END
        AND e.occurred_at >= llm_usage._first(from_time, to_time) AND e.occurred_at < llm_usage._first_hour(from_time, to_time)
     UNION ALL
     SELECT e.*
       FROM llm_usage._folded_events e
      WHERE CASE WHEN llm_usage._last_hour(from_time, to_time) < llm_usage._last(from_time, to_time)
-                  THEN llm_usage._has_events(llm_usage._last_hour(from_time, to_time)) END
+                  THEN llm_usage._has_events(llm_usage._last_hour(from_time, to_time), llm_usage._last(from_time, to_time)) END
        AND e.occurred_at >= llm_usage._last_hour(from_time, to_time) AND e.occurred_at < llm_usage._last(from_time, to_time)
     UNION ALL
     SELECT e.*
@@ -151,13 +151,13 @@ CREATE FUNCTION llm_usage._loose_sessions(from_time timestamptz, to_time timesta
     SELECT e.*
       FROM llm_usage._folded_sessions e
      WHERE CASE WHEN llm_usage._first(from_time, to_time) < llm_usage._first_hour(from_time, to_time)
-                  THEN llm_usage._has_events(llm_usage._first(from_time, to_time)) END
+                  THEN llm_usage._has_events(llm_usage._first(from_time, to_time), llm_usage._first(from_time, to_time)) END
        AND e.started_at >= llm_usage._first(from_time, to_time) AND e.started_at < llm_usage._first_hour(from_time, to_time)
     UNION ALL
     SELECT e.*
       FROM llm_usage._folded_sessions e
      WHERE CASE WHEN llm_usage._last_hour(from_time, to_time) < llm_usage._last(from_time, to_time)
-                  THEN llm_usage._has_events(llm_usage._last_hour(from_time, to_time)) END
+                  THEN llm_usage._has_events(llm_usage._last_hour(from_time, to_time), llm_usage._last(from_time, to_time)) END
        AND e.started_at >= llm_usage._last_hour(from_time, to_time) AND e.started_at < llm_usage._last(from_time, to_time)
     UNION ALL
     SELECT e.*
@@ -171,13 +171,13 @@ CREATE FUNCTION llm_usage._loose_messages(from_time timestamptz, to_time timesta
     SELECT e.*
       FROM llm_usage._folded_messages e
      WHERE CASE WHEN llm_usage._first(from_time, to_time) < llm_usage._first_hour(from_time, to_time)
-                  THEN llm_usage._has_events(llm_usage._first(from_time, to_time)) END
+                  THEN llm_usage._has_events(llm_usage._first(from_time, to_time), llm_usage._first(from_time, to_time)) END
        AND e.sent_at >= llm_usage._first(from_time, to_time) AND e.sent_at < llm_usage._first_hour(from_time, to_time)
     UNION ALL
     SELECT e.*
       FROM llm_usage._folded_messages e
      WHERE CASE WHEN llm_usage._last_hour(from_time, to_time) < llm_usage._last(from_time, to_time)
-                  THEN llm_usage._has_events(llm_usage._last_hour(from_time, to_time)) END
+                  THEN llm_usage._has_events(llm_usage._last_hour(from_time, to_time), llm_usage._last(from_time, to_time)) END
        AND e.sent_at >= llm_usage._last_hour(from_time, to_time) AND e.sent_at < llm_usage._last(from_time, to_time)
     UNION ALL
     SELECT e.*

@@ -95,6 +95,7 @@ BEGIN
   IF array_position(written, NULL) IS NULL THEN
     RETURN;
   END IF;
+  PERFORM llm_usage._release_ids(ids);
   FOR element IN
     SELECT w.place, e.event, coalesce((e.event ->> 'app_id')::bigint, 0) AS app_id, e.event ->> 'request_id' AS request_id,
            coalesce(e.event ->> 'source', '') AS source
@@ -173,6 +174,7 @@ BEGIN
     VALUES (of_app, new_id, billed, request_id, coalesce(source, ''), quality)
     ON CONFLICT DO NOTHING;
     IF NOT FOUND THEN
+      PERFORM llm_usage._release_ids(ARRAY[new_id]);
       SELECT r.id, r.status, r.cost, r.currency INTO result
         FROM llm_usage._record(jsonb_build_array(llm_usage._checked_row('usage_events', jsonb_build_object(
                'model', model, 'app_id', app_id, 'llm_id', llm_id, 'user_id', user_id, 'vendor', vendor,

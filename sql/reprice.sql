@@ -64,9 +64,8 @@ CREATE FUNCTION llm_usage._repriced(
                AND (for_app IS NULL OR e.app_id = for_app)
              GROUP BY coalesce(e.corrects, e.id), e.occurred_at, e.app_id, e.llm_id, e.user_id, e.priced, e.currency, e.model,
                       e.vendor, e.service_tier, e.quality, e.rule_type, e.task_id, e.request_id, e.attrs::text
-            HAVING sum(llm_usage._requests(e.requests, e.corrects)) IN (-1, 1)
-                OR sum(llm_usage._requests(e.requests, e.corrects)) = 0
-                   AND (sum(e.prompt_tokens), sum(e.cache_read_tokens), sum(e.cache_write_tokens), sum(e.completion_tokens)) <> (0, 0, 0, 0)) s
+            HAVING (sum(llm_usage._requests(e.requests, e.corrects)), sum(e.prompt_tokens), sum(e.cache_read_tokens),
+                    sum(e.cache_write_tokens), sum(e.completion_tokens)) <> (0, 0, 0, 0, 0)) s
      CROSS JOIN LATERAL llm_usage._price(
              (s.event).model, (s.event).vendor, (s.event).service_tier, (s.event).occurred_at, (s.event).prompt_tokens,
              (s.event).cache_read_tokens, (s.event).cache_write_tokens, (s.event).completion_tokens,
@@ -94,20 +93,21 @@ CREATE FUNCTION llm_usage._append_repriced(
          completion_video_tokens,
          unaccounted_tokens, requests, priced, currency, model, vendor, cost, reported_cost, service_tier, quality, rule_type,
          task_id, request_id, attrs)
-      SELECT e.occurred_at, e.app_id, e.llm_id, e.user_id, e.corrects, s.sign * e.prompt_tokens, s.sign * e.cache_read_tokens,
-             s.sign * e.cache_write_tokens, s.sign * e.completion_tokens, s.sign * e.reasoning_tokens,
-             s.sign * e.inference_tokens, s.sign * e.cache_write_1h_tokens, s.sign * e.prompt_audio_tokens,
-             s.sign * e.completion_audio_tokens, s.sign * e.cache_read_audio_tokens, s.sign * e.cache_read_image_tokens,
-             s.sign * e.prompt_image_tokens, s.sign * e.prompt_video_tokens, s.sign * e.completion_image_tokens,
-             s.sign * e.completion_video_tokens, s.sign * e.unaccounted_tokens, s.sign * e.requests,
+      SELECT e.occurred_at, e.app_id, e.llm_id, e.user_id, e.corrects, t.sign * e.prompt_tokens, t.sign * e.cache_read_tokens,
+             t.sign * e.cache_write_tokens, t.sign * e.completion_tokens, t.sign * e.reasoning_tokens,
+             t.sign * e.inference_tokens, t.sign * e.cache_write_1h_tokens, t.sign * e.prompt_audio_tokens,
+             t.sign * e.completion_audio_tokens, t.sign * e.cache_read_audio_tokens, t.sign * e.cache_read_image_tokens,
+             t.sign * e.prompt_image_tokens, t.sign * e.prompt_video_tokens, t.sign * e.completion_image_tokens,
+             t.sign * e.completion_video_tokens, t.sign * e.unaccounted_tokens, t.requests,
              CASE s.sign WHEN -1 THEN e.priced ELSE true END, CASE s.sign WHEN 1 THEN r.new_currency ELSE e.currency END,
-             e.model, e.vendor, CASE s.sign WHEN -1 THEN -e.cost WHEN 0 THEN r.new_cost - e.cost ELSE r.new_cost END,
-             CASE WHEN s.sign < 1 OR e.currency = r.new_currency THEN s.sign * e.reported_cost END, e.service_tier, e.quality, e.rule_type, e.task_id, e.request_id, e.attrs
+             e.model, e.vendor, CASE s.sign WHEN 0 THEN r.new_cost - e.cost WHEN 1 THEN t.sign * r.new_cost ELSE t.sign * e.cost END,
+             CASE WHEN s.sign < 1 OR e.currency = r.new_currency THEN t.sign * e.reported_cost END, e.service_tier, e.quality, e.rule_type, e.task_id, e.request_id, e.attrs
         FROM repriced r
        CROSS JOIN LATERAL (SELECT (r.event).*) e
        CROSS JOIN (VALUES (-1), (0), (1)) s (sign)
+       CROSS JOIN LATERAL llm_usage._signed_rows(s.sign, e.requests) t
        WHERE (s.sign = 0) = (e.cost IS NOT NULL AND e.currency = r.new_currency)
-       ORDER BY e.corrects, s.sign
+       ORDER BY e.corrects, s.sign, t.sign = 0
       RETURNING n.id
     )
     INSERT INTO llm_usage.repricings

@@ -86,6 +86,7 @@ CREATE VIEW llm_usage.cost_drift WITH (security_invoker) AS
          trim_scale(round(sum(e.reported_cost) / nullif(sum(e.cost), 0), 6)) AS ratio
     FROM llm_usage._usage_events e
    WHERE e.reported_cost IS NOT NULL AND e.priced
-   GROUP BY 1, 2, 3, 4;
+   GROUP BY 1, 2, 3, 4
+  HAVING sum(llm_usage._requests(e.requests, e.corrects)) <> 0;
 COMMENT ON VIEW llm_usage.cost_drift IS
   'Where what providers said that requests cost differs from what model_prices make of them: a row for each UTC day, vendor, model and currency that has requests with both, a reported_cost and a cost that was computed; difference = reported_cost - cost, ratio = reported_cost / cost to six decimals, NULL where cost is 0. A provider that counts in cents shows up as a ratio of 100. Reads the events, not a rollup.';

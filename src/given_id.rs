@@ -29,6 +29,8 @@ struct Known {
     before: i64,
     /// In this transaction, by the number of those that ended, ids above the other number are the session's to give.
     free_above: Option<(u64, i64)>,
+    /// The last two that were found good since those numbers of transactions that ended and of numbers left over.
+    checked: (u64, u64, [Option<i64>; 2]),
 }
 
 impl Known {
@@ -40,7 +42,13 @@ impl Known {
         last: i64::MIN,
         before: i64::MIN,
         free_above: None,
+        checked: (0, 0, [None; 2]),
     };
+
+    fn checked_now(&self) -> [Option<i64>; 2] {
+        let (ended, left_over, ids) = self.checked;
+        if (ended, left_over) == (ENDED.get(), LEFT_OVER.get()) { ids } else { [None; 2] }
+    }
 }
 
 /// So many numbers before the last may have been drawn for rows around the one that has it.
@@ -50,12 +58,16 @@ thread_local! {
     static USAGE_EVENTS: Cell<Known> = const { Cell::new(Known::NOTHING) };
     static SESSIONS: Cell<Known> = const { Cell::new(Known::NOTHING) };
     static MESSAGES: Cell<Known> = const { Cell::new(Known::NOTHING) };
-    /// Drawn by this session, each in a subtransaction, for rows of `usage_events` that it writes in this transaction; ascending.
-    static DRAWN: RefCell<VecDeque<(i64, pg_sys::SubTransactionId)>> = const { RefCell::new(VecDeque::new()) };
+    /// Drawn by this session for rows of `usage_events` that it writes in this transaction; ascending.
+    static DRAWN: RefCell<VecDeque<Drawn>> = const { RefCell::new(VecDeque::new()) };
     /// How often a number may have been drawn that no row was written with, and that is no more locked against the fold.
     static LEFT_OVER: Cell<u64> = const { Cell::new(0) };
     /// Transactions that ended.
     static ENDED: Cell<u64> = const { Cell::new(0) };
+    /// How many had when a part of one was undone last.
+    static UNDONE: Cell<Option<u64>> = const { Cell::new(None) };
+    /// The last id of those that were drawn for rows of `usage_events` before their INSERT.
+    static LAST_DRAWN: Cell<i64> = const { Cell::new(0) };
 }
 
 /// What was undone before this library was loaded is not known.
@@ -67,15 +79,23 @@ pub fn begin() {
 pub fn forget(end: End) {
     DRAWN.with_borrow_mut(|drawn| match end {
         End::Kept => drawn.clear(),
-        End::Undone(from) => drawn.retain(|(_, drawn_in)| *drawn_in < from),
+        End::Undone(from) => drawn.retain(|drawn| drawn.within < from),
     });
     match end {
         End::Kept => ENDED.set(ENDED.get() + 1),
         End::Undone(from) => {
             ENDED.set(ENDED.get() + u64::from(from == pg::transaction::WHOLE));
             LEFT_OVER.set(LEFT_OVER.get() + 1);
+            UNDONE.set(Some(ENDED.get()));
         }
     }
+}
+
+struct Drawn {
+    id: i64,
+    within: pg_sys::SubTransactionId,
+    /// The row that it was drawn for may still come.
+    is_awaited: bool,
 }
 
 /// A ledger whose rows have ids.
@@ -137,6 +157,7 @@ impl Ledger {
         if id > known.last {
             (known.before, known.last) = (known.last, id);
         }
+        known.checked = (ENDED.get(), LEFT_OVER.get(), [Some(id), known.checked_now()[0]]);
         self.known().set(known);
         Ok(Checked { id, is_renewed: id != given, is_restored })
     }
@@ -203,7 +224,7 @@ impl Known {
 /// Whether the id was drawn for a row that is written now; it is so once.
 fn take_drawn(id: i64) -> bool {
     DRAWN.with_borrow_mut(|drawn| {
-        let place = drawn.binary_search_by_key(&id, |(id, _)| *id);
+        let place = drawn.binary_search_by_key(&id, |drawn| drawn.id);
         place.is_ok_and(|place| drawn.remove(place).is_some())
     })
 }
@@ -213,9 +234,48 @@ fn take_drawn(id: i64) -> bool {
 #[pg_extern(schema = "llm_usage", volatile, parallel_unsafe, requires = ["schema"])]
 fn _draw_ids(ledger: pg_sys::Oid, sequence: pg_sys::Oid, how_many: i32) -> Vec<i64> {
     let ids = pg::draw_ids(ledger, sequence, how_many);
-    let drawn_in = pg::transaction::subtransaction();
-    DRAWN.with_borrow_mut(|drawn| drawn.extend(ids.iter().map(|id| (*id, drawn_in))));
+    let within = pg::transaction::subtransaction();
+    let awaited = ids.iter().map(|id| Drawn { id: *id, within, is_awaited: true });
+    DRAWN.with_borrow_mut(|drawn| drawn.extend(awaited));
+    LAST_DRAWN.set(ids.last().copied().unwrap_or_default());
     ids
+}
+
+/// Of ids that were drawn so no row is written: their request keys were known.
+#[pg_extern(schema = "llm_usage", volatile, parallel_unsafe, requires = ["schema"])]
+fn _release_ids(ids: Vec<i64>) {
+    DRAWN.with_borrow_mut(|drawn| {
+        for drawn in drawn.iter_mut().filter(|drawn| ids.contains(&drawn.id)) {
+            drawn.is_awaited = false;
+        }
+    });
+}
+
+/// Ids that this transaction has for rows of a ledger which may not be there yet: of the row whose trigger runs, and of one that wrote
+/// it; of rows to come; and the one it drew last, unless a part of it was undone, which may have taken that row back.
+#[pg_extern(schema = "llm_usage", volatile, parallel_unsafe, requires = ["schema"])]
+fn _ids_under_way(ledger: &str, last_drawn: Option<i64>) -> Vec<i64> {
+    let ledger = match ledger {
+        "sessions" => Ledger::Sessions,
+        "messages" => Ledger::Messages,
+        _ => Ledger::UsageEvents,
+    };
+    let mut ids: Vec<i64> = ledger.known().get().checked_now().into_iter().flatten().collect();
+    if UNDONE.get() != Some(ENDED.get()) {
+        ids.extend(last_drawn.filter(|id| ledger != Ledger::UsageEvents || *id != LAST_DRAWN.get()));
+    }
+    if ledger == Ledger::UsageEvents {
+        DRAWN.with_borrow(|drawn| {
+            ids.extend(drawn.iter().filter(|drawn| drawn.is_awaited).map(|drawn| drawn.id));
+        });
+    }
+    ids
+}
+
+/// Whether this transaction may have drawn from a sequence.
+#[pg_extern(schema = "llm_usage", volatile, parallel_unsafe, requires = ["schema"])]
+fn _is_drawn_from(sequence: pg_sys::Oid) -> bool {
+    pg::is_drawn_from(sequence)
 }
 
 /// The trigger, in its schema.

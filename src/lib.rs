@@ -129,7 +129,11 @@ extension_sql_file!("../sql/rollups/active_users.sql", name = "active_users", re
 extension_sql_file!("../sql/rollups/by_rule.sql", name = "by_rule", requires = ["active_users"]);
 extension_sql_file!("../sql/rollups/by_session.sql", name = "by_session", requires = ["by_rule"]);
 extension_sql_file!("../sql/rollups/by_attr.sql", name = "by_attr", requires = ["by_session"]);
-extension_sql_file!("../sql/fold.sql", name = "fold", requires = ["by_attr"]);
+extension_sql_file!(
+    "../sql/fold.sql",
+    name = "fold",
+    requires = ["by_attr", given_id::_ids_under_way, given_id::_is_drawn_from]
+);
 extension_sql_file!("../sql/rebuild.sql", name = "rebuild", requires = ["fold"]);
 extension_sql_file!("../sql/drop_month.sql", name = "drop_month", requires = ["rebuild"]);
 extension_sql_file!("../sql/budgets.sql", name = "budgets", requires = ["drop_month"]);
@@ -151,6 +155,7 @@ extension_sql_file!(
     requires = [
         "idempotency",
         given_id::_draw_ids,
+        given_id::_release_ids,
         ingest::_checked_charge,
         ingest::_checked_row,
         ingest::_checked_batch

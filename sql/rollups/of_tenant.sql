@@ -181,7 +181,7 @@ CREATE FUNCTION llm_usage._between_of_apps(for_model text, starts timestamptz[],
            e.requests, e.input_tokens, e.completion_tokens
       FROM (SELECT DISTINCT llm_usage._hour(c.at) AS bucket, llm_usage._hour(c.at) + interval '1 hour' AS until
               FROM cut c
-             WHERE current_user <> llm_usage._caller() AND c.at <> llm_usage._hour(c.at) AND llm_usage._has_events(c.at)) h
+             WHERE current_user <> llm_usage._caller() AND c.at <> llm_usage._hour(c.at) AND llm_usage._has_events(c.at, c.at)) h
      CROSS JOIN LATERAL (
         SELECT e.* FROM llm_usage._folded_events e
          WHERE e.occurred_at >= h.bucket AND e.occurred_at < h.until OFFSET 0) e

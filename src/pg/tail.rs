@@ -42,7 +42,8 @@ pub fn rows<'k, I: Iterator<Item = &'static str>>(
 pub fn is_readable(table: pg_sys::Oid) -> bool {
     // SAFETY: looks up what the server knows of the table and the role.
     unsafe {
-        let may_select = pg_sys::pg_class_aclcheck(table, pg_sys::GetUserId(), pg_sys::ACL_SELECT);
+        let may_select =
+            pg_sys::pg_class_aclcheck(table, pg_sys::GetUserId(), pg_sys::ACL_SELECT as pg_sys::AclMode);
         may_select == pg_sys::AclResult::ACLCHECK_OK
             && pg_sys::check_enable_rls(table, pg_sys::InvalidOid, true)
                 != pg_sys::CheckEnableRlsResult::RLS_ENABLED as i32

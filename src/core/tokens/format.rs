@@ -236,9 +236,19 @@ impl Medium {
         let get = |field| first_count(usage, field).map(Option::unwrap_or_default);
         Ok(MediumCounts {
             input: get(self.input)?,
-            cached: first_count(usage, self.cached)?,
+            cached: first_count(usage, self.cached)?.or(self.is_cache_told(usage).then_some(0)),
             more: get(self.more)?,
             output: get(self.output)?,
+        })
+    }
+
+    /// Whether it is said of what media the cached tokens are: then there are none of those that are not named.
+    fn is_cache_told(&self, usage: &Value) -> bool {
+        let mut lists = self.cached.iter().filter_map(|path| at(usage, path.rsplit_once('/')?.0));
+        lists.any(|list| match list {
+            Value::Array(media) => !media.is_empty(),
+            Value::Object(media) => media.values().any(|count| !count.is_null()),
+            _ => false,
         })
     }
 }

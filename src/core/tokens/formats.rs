@@ -39,9 +39,12 @@ pub(super) const OPENAI: Format = Format {
         "prompt_tokens_details/cache_write_tokens",
         "input_tokens_details/cache_write_tokens",
         "cache_creation_input_tokens",
+        "prompt_tokens_details/cache_creation_tokens",
     ],
     cache_write_1h: &[
         "cache_creation/ephemeral_1h_input_tokens",
+        // LiteLLM's, of Claude.
+        "prompt_tokens_details/cache_creation_token_details/ephemeral_1h_input_tokens",
         "input_tokens_details/cache_write_tokens_details/ttl_12h_tokens",
         "prompt_tokens_details/cache_write_tokens_details/ttl_12h_tokens",
     ],
@@ -275,6 +278,9 @@ pub(super) const OLLAMA: Format = Format {
     hint: "Of an Ollama stream, pass every line: the last one, \"done\": true, has the usage.",
     ..BASE
 };
+
+/// Its answers in OpenAI's shape, whose ids it draws from some hundreds: they tell no two calls apart.
+pub(super) const OLLAMA_OPENAI: Format = Format { id: &[], ..OPENAI };
 
 pub(super) const TGI: Format = Format {
     usage: &["details"],

@@ -31,7 +31,7 @@ pub(super) const PROVIDERS: &[Provider] = &[
     Provider { names: &["groq"], vendor: "groq", formats: OPENAI_LIKE },
     Provider { names: &["together", "together_ai"], vendor: "together_ai", formats: OPENAI_LIKE },
     Provider { names: &["openrouter"], vendor: "openrouter", formats: &[&OPENROUTER] },
-    Provider { names: &["ollama"], vendor: "ollama", formats: &[&OLLAMA, &OPENAI] },
+    Provider { names: &["ollama"], vendor: "ollama", formats: &[&OLLAMA, &OLLAMA_OPENAI] },
     Provider { names: &["perplexity"], vendor: "perplexity", formats: &[&PERPLEXITY] },
     Provider { names: &["cerebras"], vendor: "cerebras", formats: OPENAI_LIKE },
     Provider { names: &["databricks"], vendor: "databricks", formats: OPENAI_LIKE },

@@ -157,3 +157,44 @@ SELECT llm_usage.fold() IS NOT NULL AS folded;
 INSERT INTO llm_usage.usage_events (model, attrs) VALUES ('m', '{"n": 1}'), ('m', '{"n": 1.0}'), ('m', '{"n": 1.00}');
 SELECT llm_usage.fold();
 SELECT b.entity_value, count(*) FROM llm_usage.budget_alerts a JOIN llm_usage.budgets b ON b.id = a.budget_id WHERE b.entity_key = 'n' GROUP BY 1 ORDER BY 1;
+
+-- A better figure may move an event to a month that is dropped then: it stands there, and is neither voided nor recorded anew.
+SELECT id AS moved FROM llm_usage.record_usage('m', app_id => 95, completion_tokens => 10, cost => 1, request_id => 'moved', quality => 'partial', occurred_at => '2024-06-01 00:00:01Z') \gset
+SELECT status FROM llm_usage.record_usage('m', app_id => 95, completion_tokens => 100, cost => 2, request_id => 'moved', occurred_at => '2024-05-31 23:59:59Z');
+SELECT count(*) > 0 AS maintained FROM llm_usage.maintain();
+DELETE FROM llm_usage._dropped_months WHERE month = '2024-05-01';
+SELECT llm_usage.fold() >= 0 AS folded, llm_usage.drop_month('2024-05-01') > 0 AS dropped;
+SELECT day, requests, total_tokens, cost FROM llm_usage.usage_by_app WHERE app_id = 95 AND requests <> 0;
+\set VERBOSITY terse
+SELECT llm_usage.void_usage(:moved);
+SELECT llm_usage.correct_usage(:moved, completion_tokens => 50);
+\set VERBOSITY default
+SELECT status, cost FROM llm_usage.record_usage('m', app_id => 95, completion_tokens => 100, cost => 2, request_id => 'moved', occurred_at => '2024-05-31 23:59:59Z');
+
+-- A line to which hand corrections have added requests is priced, corrected and taken back all the same.
+SELECT id AS twice FROM llm_usage.record_usage('twice', vendor => 'v', app_id => 96, prompt_tokens => 10) \gset
+INSERT INTO llm_usage.usage_events (occurred_at, app_id, vendor, model, corrects, requests) SELECT e.occurred_at, 96, 'v', 'twice', :twice, 1 FROM llm_usage.usage_events e WHERE e.id = :twice;
+SELECT requests, unpriced_requests, total_tokens, cost FROM llm_usage.usage_by_app WHERE app_id = 96;
+INSERT INTO llm_usage.model_prices (vendor, model, valid_from, input_per_token) VALUES ('v', 'twice', '-infinity', 0.1);
+SELECT events, unpriced_events, new_cost FROM llm_usage.reprice(for_app => 96);
+SELECT events, unpriced_events, new_cost FROM llm_usage.reprice(for_app => 96, dry_run => false);
+SELECT count(*) AS again FROM llm_usage.reprice(for_app => 96);
+SELECT requests, unpriced_requests, total_tokens, cost FROM llm_usage.usage_by_app WHERE app_id = 96;
+SELECT status, cost FROM llm_usage.correct_usage(:twice, prompt_tokens => 5);
+SELECT requests, unpriced_requests, total_tokens, cost FROM llm_usage.usage_by_app WHERE app_id = 96;
+INSERT INTO llm_usage.usage_events (occurred_at, app_id, vendor, model, corrects, requests, completion_tokens)
+SELECT e.occurred_at, 96, 'v', 'twice', :twice, 1, 7 FROM llm_usage.usage_events e, generate_series(1, 3) WHERE e.id = :twice;
+SELECT status FROM llm_usage.void_usage(:twice);
+SELECT requests, unpriced_requests, total_tokens, cost FROM llm_usage.usage_by_app WHERE app_id = 96;
+
+-- What was reported in dollars is not in euros.
+SELECT id AS reported FROM llm_usage.record_usage('m', app_id => 97, cost => 0.4, reported_cost => 0.5) \gset
+SELECT status FROM llm_usage.correct_usage(:reported, cost => 0.45, currency => 'EUR');
+SELECT currency, sum(cost) AS cost, sum(reported_cost) AS reported_cost FROM llm_usage.usage_events WHERE app_id = 97 GROUP BY 1 ORDER BY 1;
+SELECT status FROM llm_usage.correct_usage(:reported, currency => 'USD', reported_cost => 0.6);
+SELECT currency, sum(cost) AS cost, sum(reported_cost) AS reported_cost FROM llm_usage.usage_events WHERE app_id = 97 GROUP BY 1 ORDER BY 1;
+SELECT id AS drifts FROM llm_usage.record_usage('counted', vendor => 'v', app_id => 98, prompt_tokens => 1, reported_cost => 0.5) \gset
+SELECT requests, reported_cost FROM llm_usage.cost_drift WHERE model = 'counted';
+SELECT status FROM llm_usage.void_usage(:drifts);
+SELECT requests, reported_cost FROM llm_usage.cost_drift WHERE model = 'counted';
+SELECT count(*) FROM llm_usage.verify();

@@ -160,3 +160,54 @@ SELECT k.cost, k.cost::text = (SELECT sum(e.cost)::text FROM llm_usage.usage_eve
   FROM llm_usage._by_entity_day k WHERE k.entity_type = 'App' AND k.entity_id = 77;
 SELECT * FROM llm_usage.verify();
 ROLLBACK;
+
+-- Who folds in the middle of writing passes no id that is still to be written; the next fold goes on.
+CREATE FUNCTION fold_now() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM llm_usage.fold(); RETURN NEW; END $$;
+CREATE FUNCTION write_and_fold() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF NEW.model <> 'inner' THEN
+    INSERT INTO llm_usage.usage_events (app_id, model, prompt_tokens, cost) VALUES (78, 'inner', 1, 0);
+    PERFORM llm_usage.fold();
+  END IF;
+  RETURN NEW;
+END $$;
+SELECT llm_usage.fold() >= 0 AS folded;
+CREATE VIEW app_78 AS
+  SELECT (SELECT sum(a.requests) FROM llm_usage.app_activity(78) a) AS reported, (SELECT count(*) FROM llm_usage.usage_events e WHERE e.app_id = 78) AS recorded,
+         (SELECT s.tail_events FROM llm_usage.status() s WHERE s.ledger = 'usage_events') AS tail;
+INSERT INTO llm_usage.usage_events (app_id, model, prompt_tokens, cost) VALUES (78, 'x', 10 + 0 * llm_usage.fold()::integer, 0), (78, 'x', 10 + 0 * llm_usage.fold()::integer, 0);
+TABLE app_78;
+INSERT INTO llm_usage.messages (app_id) VALUES (78 + 0 * llm_usage.fold()::integer);
+SELECT sum(messages) AS messages FROM llm_usage.session_activity(78);
+CREATE TRIGGER a_fold BEFORE INSERT ON llm_usage.usage_events FOR EACH STATEMENT EXECUTE FUNCTION fold_now();
+INSERT INTO llm_usage.usage_events (app_id, model, prompt_tokens, cost) VALUES (78, 'x', 1, 0), (78, 'x', 1, 0);
+SELECT status FROM llm_usage.record_usage('x', app_id => 78, cost => 0, request_id => 'in flight') r;
+SELECT status FROM llm_usage.record_usage('x', app_id => 78, cost => 0, request_id => 'in flight') r;
+SELECT llm_usage.record_usage_batch('[{"model": "x", "app_id": 78, "cost": 0, "request_id": "in flight 2"}, {"model": "x", "app_id": 78, "cost": 0}]') ->> 'recorded' AS recorded;
+TABLE app_78;
+DROP TRIGGER a_fold ON llm_usage.usage_events;
+CREATE TRIGGER a_fold BEFORE INSERT ON llm_usage.usage_events FOR EACH ROW EXECUTE FUNCTION fold_now();
+CREATE TRIGGER z_fold BEFORE INSERT ON llm_usage.usage_events FOR EACH ROW EXECUTE FUNCTION fold_now();
+INSERT INTO llm_usage.usage_events (app_id, model, prompt_tokens, cost) VALUES (78, 'x', 1, 0), (78, 'x', 1, 0);
+SELECT llm_usage.record_usage_batch('[{"model": "x", "app_id": 78, "cost": 0, "request_id": "in flight 3"}, {"model": "x", "app_id": 78, "cost": 0, "request_id": "in flight"}]') ->> 'recorded' AS recorded;
+TABLE app_78;
+DROP TRIGGER z_fold ON llm_usage.usage_events;
+CREATE TRIGGER z_fold BEFORE INSERT ON llm_usage.usage_events FOR EACH ROW EXECUTE FUNCTION write_and_fold();
+INSERT INTO llm_usage.usage_events (app_id, model, prompt_tokens, cost) VALUES (78, 'x', 1, 0);
+TABLE app_78;
+DROP TRIGGER a_fold ON llm_usage.usage_events;
+DROP TRIGGER z_fold ON llm_usage.usage_events;
+-- Behind the row nothing is under way.
+CREATE TRIGGER z_fold AFTER INSERT ON llm_usage.usage_events FOR EACH ROW EXECUTE FUNCTION fold_now();
+INSERT INTO llm_usage.usage_events (app_id, model, prompt_tokens, cost) VALUES (78, 'x', 1, 0), (78, 'x', 1, 0);
+TABLE app_78;
+DROP TRIGGER z_fold ON llm_usage.usage_events;
+SELECT count(*) FROM llm_usage.verify();
+SELECT llm_usage.fold() >= 0 AS folded, count(*) FROM llm_usage.verify();
+
+-- At the end of the ids.
+SELECT setval('llm_usage.usage_events_id_seq', 9223372036854775800) > 0 AS set;
+INSERT INTO llm_usage.usage_events (app_id, model, prompt_tokens, cost) VALUES (78, 'x', 1, 0);
+SELECT llm_usage.fold();
+TABLE app_78;
+SELECT count(*) FROM llm_usage.verify();
