@@ -91,13 +91,18 @@ CREATE FUNCTION llm_usage._standing_event(event bigint) RETURNS SETOF llm_usage.
           FROM line o WHERE o.currency = l.currency) s;
   END;
 
--- Whether what stands of an event is of a month that was dropped: a better figure may have moved it there.
+-- Whether what stands of an event is of a month that was dropped: a better figure may have moved it there. (A function in SQL would
+-- keep its plan to the end of the transaction, whatever partitions are made meanwhile.)
 CREATE FUNCTION llm_usage._stands_in_dropped_month(event bigint) RETURNS boolean
-  LANGUAGE sql STABLE
-  RETURN coalesce((SELECT c.status <> 'voided' AND NOT EXISTS (SELECT FROM llm_usage.usage_events e WHERE e.id = c.last_id)
-                     FROM llm_usage.corrections c
-                    WHERE c.event_id = event
-                    ORDER BY c.id DESC LIMIT 1), false);
+  LANGUAGE plpgsql STABLE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  last llm_usage.corrections;
+BEGIN
+  SELECT * INTO last FROM llm_usage.corrections c WHERE c.event_id = event ORDER BY c.id DESC LIMIT 1;
+  RETURN coalesce(last.status <> 'voided', false) AND NOT EXISTS (SELECT FROM llm_usage.usage_events e WHERE e.id = last.last_id);
+END $$;
 
 -- Waits for whoever else corrects the event; an error if there is none.
 CREATE FUNCTION llm_usage._hold_event(event bigint) RETURNS void

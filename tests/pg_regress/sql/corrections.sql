@@ -198,3 +198,12 @@ SELECT requests, reported_cost FROM llm_usage.cost_drift WHERE model = 'counted'
 SELECT status FROM llm_usage.void_usage(:drifts);
 SELECT requests, reported_cost FROM llm_usage.cost_drift WHERE model = 'counted';
 SELECT count(*) FROM llm_usage.verify();
+-- A partition that is made between two corrections of a transaction is known to the second.
+BEGIN;
+SELECT id AS kept FROM llm_usage.record_usage('m', app_id => 99, completion_tokens => 1, cost => 1, occurred_at => '2023-01-31Z') \gset
+SELECT status FROM llm_usage.correct_usage(:kept, completion_tokens => 5);
+SELECT status FROM llm_usage.correct_usage(:kept, completion_tokens => 6);
+SELECT count(*) > 0 AS maintained FROM llm_usage.maintain();
+SELECT status FROM llm_usage.correct_usage(:kept, completion_tokens => 7);
+SELECT status FROM llm_usage.void_usage(:kept);
+ROLLBACK;
