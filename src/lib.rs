@@ -109,14 +109,14 @@ extension_sql_file!(
         fold::_batch_hold,
         fold::_batch_lines,
         fold::_number_batch,
-        fold::_batch_by_app,
-        fold::_batch_by_entity,
-        fold::_batch_by_user,
-        fold::_batch_by_model,
-        fold::_batch_by_model_5min,
-        fold::_batch_active_users,
-        fold::_batch_by_rule,
-        fold::_batch_by_rule_type,
+        fold::rollups::_batch_by_app,
+        fold::rollups::_batch_by_entity,
+        fold::rollups::_batch_by_user,
+        fold::rollups::_batch_by_model,
+        fold::rollups::_batch_by_model_5min,
+        fold::rollups::_batch_active_users,
+        fold::rollups::_batch_by_rule,
+        fold::rollups::_batch_by_rule_type,
         fold::_batch_spenders
     ]
 );

@@ -1,127 +1,19 @@
-//! What the fold has read of the ledger, as its session holds it for the rollups of `sql/rollups/`.
+//! What a batch adds to each rollup, as rows of its tables.
 #![expect(clippy::type_complexity, reason = "pgrx reads the columns of a table off the signature")]
 
-use std::cell::RefCell;
 use std::ops::Range;
 
-use llm_usage_core::fold::{Batch, Event, Grain, Line, Rule, Spender, Spenders, Sums};
-use pgrx::datum::{Internal, TimestampWithTimeZone};
-use pgrx::pg_sys::FunctionCallInfo;
+use llm_usage_core::fold::{Grain, Spender, Sums};
+use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-use crate::error::{failed, raise, report};
+use super::held;
+use crate::error::{raise, report};
 use crate::pg;
 use crate::pg::numeric::Decimal;
 
-/// The events that were read last, and the numbers of their lines once those have them all.
-struct Held {
-    batch: Batch,
-    numbers: Vec<i32>,
-    /// Of all batches of the transaction.
-    spenders: Spenders,
-}
-
-thread_local! {
-    static HELD: RefCell<Option<Held>> = const { RefCell::new(None) };
-}
-
-/// With its transaction, or a part of it, a batch has had its use.
-pub fn forget() {
-    HELD.take();
-}
-
-/// The transition of `_batch_agg`: adds an event.
-#[pg_extern(schema = "llm_usage", requires = ["schema"])]
-#[expect(clippy::too_many_arguments, reason = "the columns of an event")]
-fn _batch_add(
-    mut batch: Option<Internal>,
-    occurred_at: TimestampWithTimeZone,
-    app_id: i64,
-    user_id: Option<i64>,
-    llm_id: i64,
-    model: &str,
-    vendor: Option<&str>,
-    currency: &str,
-    requests: i32,
-    input_tokens: i64,
-    completion_tokens: i32,
-    cost: Option<Decimal>,
-    rule_type: Option<&str>,
-    task_id: Option<&str>,
-    inference_tokens: i32,
-    call: FunctionCallInfo,
-) -> Result<Option<Internal>, ErrorReport> {
-    let rule =
-        rule_type.map(|rule_type| Rule { rule_type, task_id, inference_tokens: inference_tokens.into() });
-    let event = Event {
-        occurred_at: pg::micros(occurred_at),
-        app_id,
-        user_id,
-        line: Line { llm_id, model, vendor, currency },
-        requests,
-        input_tokens,
-        completion_tokens: completion_tokens.into(),
-        cost: cost.map(Decimal::amount).transpose()?,
-        rule,
-    };
-    pg::state_mut::<Batch>(&mut batch, call)?.add(&event).map_err(|error| report(&error))?;
-    Ok(batch)
-}
-
-/// The end of `_batch_agg`: holds what was added, and tells how many events that were.
-#[pg_extern(schema = "llm_usage", requires = ["schema"])]
-fn _batch_hold(mut batch: Option<Internal>, call: FunctionCallInfo) -> Result<i64, ErrorReport> {
-    let batch = std::mem::take(pg::state_mut::<Batch>(&mut batch, call)?);
-    let events = batch.events();
-    let mut spenders = HELD.take().map(|held| held.spenders).unwrap_or_default();
-    spenders.add(batch.spenders());
-    HELD.set(Some(Held { batch, numbers: Vec::new(), spenders }));
-    Ok(events)
-}
-
-/// The lines that events of the batch are on.
-#[pg_extern(schema = "llm_usage", requires = ["schema"])]
-fn _batch_lines() -> Result<
-    TableIterator<
-        'static,
-        (
-            name!(place, i64),
-            name!(llm_id, i64),
-            name!(model, String),
-            name!(vendor, Option<String>),
-            name!(currency, String),
-        ),
-    >,
-    ErrorReport,
-> {
-    let lines: Vec<_> = held(|held| {
-        let row = |(place, line): (i64, Line)| {
-            (
-                place,
-                line.llm_id,
-                line.model.to_owned(),
-                line.vendor.map(str::to_owned),
-                line.currency.to_owned(),
-            )
-        };
-        Ok((1..).zip(held.batch.lines()).map(row).collect())
-    })?;
-    Ok(TableIterator::new(lines))
-}
-
-/// Takes the number of each of those lines, in their order.
-#[pg_extern(schema = "llm_usage", requires = ["schema"])]
-fn _number_batch(numbers: Vec<i32>) -> Result<(), ErrorReport> {
-    HELD.with_borrow_mut(|held| match held {
-        Some(held) if held.batch.lines().len() == numbers.len() => {
-            held.numbers = numbers;
-            Ok(())
-        }
-        _ => Err(failed("there is no batch of as many lines")),
-    })
-}
-
+/// The rows of `_by_app_hour` or `_by_app_day` whose time begins in `[from_time, to_time)`.
 #[pg_extern(schema = "llm_usage", requires = ["schema"])]
 fn _batch_by_app(
     grain: &str,
@@ -159,6 +51,7 @@ fn _batch_by_app(
     })))
 }
 
+/// Those of `_by_entity_hour`, `_by_entity_day` or `_by_entity_month`.
 #[pg_extern(schema = "llm_usage", requires = ["schema"])]
 fn _batch_by_entity(
     grain: &str,
@@ -206,6 +99,7 @@ fn _batch_by_entity(
     })))
 }
 
+/// Those of `_by_user_hour` or `_by_user_day`.
 #[pg_extern(schema = "llm_usage", requires = ["schema"])]
 fn _batch_by_user(
     grain: &str,
@@ -249,6 +143,7 @@ fn _batch_by_user(
     })))
 }
 
+/// All rows of `_by_model_hour` or `_by_model_day`.
 #[pg_extern(schema = "llm_usage", requires = ["schema"])]
 fn _batch_by_model(
     grain: &str,
@@ -282,6 +177,7 @@ fn _batch_by_model(
     })))
 }
 
+/// The rows of `_by_model_5min`, but for their chunks.
 #[pg_extern(schema = "llm_usage", requires = ["schema"])]
 fn _batch_by_model_5min(
     from_time: TimestampWithTimeZone,
@@ -317,6 +213,7 @@ fn _batch_by_model_5min(
     })))
 }
 
+/// Those of `_active_users_hour` or `_active_users_day`.
 #[pg_extern(schema = "llm_usage", requires = ["schema"])]
 fn _batch_active_users(
     grain: &str,
@@ -336,6 +233,7 @@ fn _batch_active_users(
     ))
 }
 
+/// All rows of `_by_rule_hour` or `_by_rule_day`.
 #[pg_extern(schema = "llm_usage", requires = ["schema"])]
 fn _batch_by_rule(
     grain: &str,
@@ -372,6 +270,7 @@ fn _batch_by_rule(
     Ok(TableIterator::new(rows))
 }
 
+/// All rows of `_by_rule_type_hour` or `_by_rule_type_day`.
 #[pg_extern(schema = "llm_usage", requires = ["schema"])]
 fn _batch_by_rule_type(
     grain: &str,
@@ -404,46 +303,6 @@ fn _batch_by_rule_type(
         Ok(held.batch.by_rule_type(grain).into_iter().map(row).collect())
     })?;
     Ok(TableIterator::new(rows))
-}
-
-/// Who spent something in the batches of this transaction, as budgets name them.
-#[pg_extern(schema = "llm_usage", requires = ["schema"])]
-fn _batch_spenders() -> Result<
-    TableIterator<
-        'static,
-        (
-            name!(entity_type, &'static str),
-            name!(entity_id, Option<i64>),
-            name!(entity_value, Option<String>),
-        ),
-    >,
-    ErrorReport,
-> {
-    let rows: Vec<_> = held(|held| {
-        let Spenders { apps, users, llms, models, vendors } = &held.spenders;
-        let numbered = [("App", apps), ("User", users), ("LLM", llms)];
-        let named = [("Model", models), ("Vendor", vendors)];
-        let by_id =
-            numbered.into_iter().flat_map(|(kind, ids)| ids.iter().map(move |id| (kind, Some(*id), None)));
-        let by_name = named
-            .into_iter()
-            .flat_map(|(kind, names)| names.iter().map(move |name| (kind, None, Some(name.to_string()))));
-        Ok(by_id.chain(by_name).collect())
-    })?;
-    Ok(TableIterator::new(rows))
-}
-
-impl Held {
-    fn numbers(&self) -> Result<&[i32], ErrorReport> {
-        match self.batch.lines().len() == self.numbers.len() {
-            true => Ok(&self.numbers),
-            false => Err(failed("the lines of the batch have no numbers")),
-        }
-    }
-}
-
-fn held<T>(read: impl FnOnce(&Held) -> Result<T, ErrorReport>) -> Result<T, ErrorReport> {
-    HELD.with_borrow(|held| read(held.as_ref().ok_or_else(|| failed("no batch was read"))?))
 }
 
 fn parsed(grain: &str) -> Result<Grain, ErrorReport> {
