@@ -136,7 +136,7 @@ BEGIN
     RAISE EXCEPTION 'the event % stands in a month that was dropped', event
       USING ERRCODE = 'invalid_parameter_value',
             DETAIL = 'A better figure moved it to its own time; its rows there are gone, and reports go on to count it.',
-            HINT = 'Record an event with the opposite of what is wrong, or leave it.';
+            HINT = format('To change its sums, INSERT into llm_usage.usage_events what is to be added, less than 0 where it is too much, with corrects = %s, and of the time, app and model that reports show.', event);
   END IF;
 END $$;
 
@@ -310,4 +310,4 @@ BEGIN
   RETURN result;
 END $$;
 COMMENT ON FUNCTION llm_usage.correct_usage(bigint, text, text, bigint, bigint, bigint, text, bigint, bigint, bigint, bigint, bigint, bigint, numeric, text, text, text, jsonb, text, bigint, bigint, bigint, bigint, bigint, bigint, bigint, bigint, bigint, numeric, text, bigint) IS
-  'Gives an event other values: takes back what stands of it, as void_usage() does, and appends the event as it should be, at its own time; every report is as if it had been recorded so. Arguments are columns of usage_events, NULL leaves a value as it is. A cost that was computed is computed anew when what it was computed from has changed; a given cost stays, unless another is given. A reported cost goes with its currency. reason is kept in corrections. Returns the id of the event, status corrected, or unchanged when nothing differs, and what it costs now. Errors: as void_usage(); 22023 for a bad value; 55000 for an event that was voided.';
+  'Gives an event other values: takes back what stands of it, as void_usage() does, and appends the event as it should be, at its own time; every report is as if it had been recorded so. Arguments are columns of usage_events, NULL leaves a value as it is. A cost that was computed is computed anew when what it was computed from has changed; a given cost stays, unless another is given. A reported cost is forgotten with the currency it was in. reason is kept in corrections. Returns the id of the event, status corrected, or unchanged when nothing differs, and what it costs now. Errors: as void_usage(); 22023 for a bad value; 55000 for an event that was voided.';

@@ -84,9 +84,9 @@ pub fn forget(end: End) {
     match end {
         End::Kept => ENDED.set(ENDED.get() + 1),
         End::Undone(from) => {
+            UNDONE.set(Some(ENDED.get()));
             ENDED.set(ENDED.get() + u64::from(from == pg::transaction::WHOLE));
             LEFT_OVER.set(LEFT_OVER.get() + 1);
-            UNDONE.set(Some(ENDED.get()));
         }
     }
 }
@@ -241,11 +241,11 @@ fn _draw_ids(ledger: pg_sys::Oid, sequence: pg_sys::Oid, how_many: i32) -> Vec<i
     ids
 }
 
-/// Of ids that were drawn so no row is written: their request keys were known.
+/// Of ids that were drawn so, which ascend, no row is written: their request keys were known.
 #[pg_extern(schema = "llm_usage", volatile, parallel_unsafe, requires = ["schema"])]
 fn _release_ids(ids: Vec<i64>) {
     DRAWN.with_borrow_mut(|drawn| {
-        for drawn in drawn.iter_mut().filter(|drawn| ids.contains(&drawn.id)) {
+        for drawn in drawn.iter_mut().filter(|drawn| ids.binary_search(&drawn.id).is_ok()) {
             drawn.is_awaited = false;
         }
     });

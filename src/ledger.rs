@@ -13,6 +13,7 @@ use pgrx::trigger_support::PgTriggerError;
 use crate::error;
 use crate::given_id::Ledger;
 use crate::pg;
+use crate::pg::decimal::is_small_amount;
 use crate::pg::row::Columns;
 use crate::prices;
 
@@ -96,7 +97,8 @@ fn check(row: &Columns) -> Result<(), Error> {
             || match kind {
                 Kind::Attrs => true,
                 Kind::Cost => {
-                    row.is_small_amount(column) || kind.accepts_amount(&row.decimal(column), is_correction)
+                    is_small_amount(row.bytes(column))
+                        || kind.accepts_amount(&row.decimal(column), is_correction)
                 }
                 Kind::Count | Kind::Difference | Kind::Id | Kind::Requests => {
                     kind.accepts_number(row.number(column), is_correction)

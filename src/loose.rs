@@ -11,8 +11,8 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
 use crate::ledger::{self, ID};
+use crate::pg::decimal::Decimal;
 use crate::pg::lookup::{self, Is, Key};
-use crate::pg::numeric::Decimal;
 use crate::pg::row::Columns;
 use crate::{error, pg, query};
 

@@ -23,8 +23,8 @@ use serde::Serialize;
 use crate::error::{failed, report};
 
 pub mod background;
+pub mod decimal;
 pub mod lookup;
-pub mod numeric;
 pub mod plan;
 pub mod row;
 pub mod setting;

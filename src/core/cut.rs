@@ -1,10 +1,7 @@
 //! A range of instants cut as rollups answer it: whole months, the whole days around them, the whole hours around those,
 //! and the edges, which no whole hour covers.
 
-use crate::calendar::{DAY, END, FIRST, month, next_month};
-
-/// Microseconds of an hour.
-const HOUR: i64 = 3_600_000_000;
+use crate::calendar::{DAY, END, FIRST, HOUR, month, next_month};
 
 /// The bounds, in microseconds since 1970, never descending from `first` to `last`: what lies between two neighbours is
 /// empty where there is no whole month, day or hour.

@@ -13,7 +13,7 @@ use pgrx::prelude::*;
 
 use crate::error::{failed, report};
 use crate::pg;
-use crate::pg::numeric::Decimal;
+use crate::pg::decimal::Decimal;
 
 /// The events that were read last, and the numbers of their lines once those have them all.
 struct Held {

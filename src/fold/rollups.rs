@@ -11,7 +11,7 @@ use pgrx::prelude::*;
 use super::held;
 use crate::error::{raise, report};
 use crate::pg;
-use crate::pg::numeric::Decimal;
+use crate::pg::decimal::Decimal;
 
 /// The rows of `_by_app_hour` or `_by_app_day` whose time begins in `[from_time, to_time)`.
 #[pg_extern(schema = "llm_usage", requires = ["schema"])]

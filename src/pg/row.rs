@@ -89,20 +89,6 @@ impl<'a> Columns<'a> {
         }
     }
 
-    /// Whether a `numeric` is certainly from 0 to below 10^12, read off its header: what every event pays for is this and
-    /// not the writing out of its digits.
-    pub fn is_small_amount(&self, column: usize) -> bool {
-        match self.bytes(column) {
-            // The short form: two bits of form, sign, six bits of scale, seven of signed weight in base 10000.
-            [low, high, ..] => {
-                let header = u16::from_ne_bytes([*low, *high]);
-                let decimals = header >> 7 & 0x3F;
-                header & 0xE000 == 0x8000 && (header & 0x40 != 0 || header & 0x3F < 3) && decimals <= 60
-            }
-            _ => false,
-        }
-    }
-
     /// The text of a `numeric`, empty for NULL.
     pub fn decimal(&self, column: usize) -> String {
         // SAFETY: the callers name columns of type numeric.

@@ -10,12 +10,11 @@ use std::ops::Range;
 use crate::Error;
 use crate::amount::Amount;
 use crate::bitmap::Bitmap;
-use crate::calendar::{self, DAY};
+use crate::calendar::{self, DAY, HOUR};
 use crate::points::{MOST_BYTES, Point};
 use names::{Lines, Texts};
 
 /// In microseconds.
-const HOUR: i64 = 3_600_000_000;
 const FIVE_MINUTES: i64 = HOUR / 12;
 
 /// What the rollups keep of an event.

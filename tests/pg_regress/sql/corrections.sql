@@ -165,10 +165,14 @@ SELECT count(*) > 0 AS maintained FROM llm_usage.maintain();
 DELETE FROM llm_usage._dropped_months WHERE month = '2024-05-01';
 SELECT llm_usage.fold() >= 0 AS folded, llm_usage.drop_month('2024-05-01') > 0 AS dropped;
 SELECT day, requests, total_tokens, cost FROM llm_usage.usage_by_app WHERE app_id = 95 AND requests <> 0;
-\set VERBOSITY terse
+\set SHOW_CONTEXT never
 SELECT llm_usage.void_usage(:moved);
 SELECT llm_usage.correct_usage(:moved, completion_tokens => 50);
-\set VERBOSITY default
+\set SHOW_CONTEXT errors
+INSERT INTO llm_usage.usage_events (occurred_at, app_id, model, completion_tokens, cost, corrects) VALUES ('2024-05-31 23:00Z', 95, 'm', -50, -1, :moved);
+SELECT day, requests, total_tokens, cost FROM llm_usage.usage_by_app WHERE app_id = 95 AND requests <> 0;
+SELECT llm_usage.fold() > 0 AS folded;
+SELECT day, requests, total_tokens, cost FROM llm_usage.usage_by_app WHERE app_id = 95 AND requests <> 0;
 SELECT status, cost FROM llm_usage.record_usage('m', app_id => 95, completion_tokens => 100, cost => 2, request_id => 'moved', occurred_at => '2024-05-31 23:59:59Z');
 
 -- A line to which hand corrections have added requests is priced, corrected and taken back all the same.

@@ -177,6 +177,12 @@ CREATE VIEW app_78 AS
          (SELECT s.tail_events FROM llm_usage.status() s WHERE s.ledger = 'usage_events') AS tail;
 INSERT INTO llm_usage.usage_events (app_id, model, prompt_tokens, cost) VALUES (78, 'x', 10 + 0 * llm_usage.fold()::integer, 0), (78, 'x', 10 + 0 * llm_usage.fold()::integer, 0);
 TABLE app_78;
+-- Also in the first transaction after one that was rolled back.
+BEGIN;
+INSERT INTO llm_usage.usage_events (app_id, model, cost) VALUES (78, 'x', 0);
+ROLLBACK;
+INSERT INTO llm_usage.usage_events (app_id, model, prompt_tokens, cost) VALUES (78, 'x', 10 + 0 * llm_usage.fold()::integer, 0);
+TABLE app_78;
 INSERT INTO llm_usage.messages (app_id) VALUES (78 + 0 * llm_usage.fold()::integer);
 SELECT sum(messages) AS messages FROM llm_usage.session_activity(78);
 CREATE TRIGGER a_fold BEFORE INSERT ON llm_usage.usage_events FOR EACH STATEMENT EXECUTE FUNCTION fold_now();

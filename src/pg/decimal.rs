@@ -33,7 +33,7 @@ impl Decimal {
     pub fn amount(self) -> Result<Amount, ErrorReport> {
         // SAFETY: a numeric, which is copied only if it is not stored plainly.
         let stored = unsafe { varlena_to_byte_slice(pg_sys::pg_detoast_datum_packed(self.0.cast_mut_ptr())) };
-        if let Some(amount) = short(stored) {
+        if let Some(amount) = Short::read(stored).and_then(|short| short.amount()) {
             return Ok(amount);
         }
         // SAFETY: as above.
@@ -43,31 +43,51 @@ impl Decimal {
     }
 }
 
-/// What is stored in the short form, with at most 38 digits: two bits of form, sign, six bits of scale, seven of signed weight, then
-/// digits of base 10000, of which the first is worth 10000^weight.
-fn short(stored: &[u8]) -> Option<Amount> {
-    const FORM: u16 = 0xC000;
-    const SHORT: u16 = 0x8000;
-    const NEGATIVE: u16 = 0x2000;
-    let (header, digits) = stored.split_first_chunk()?;
-    let header = u16::from_ne_bytes(*header);
-    if header & FORM != SHORT {
-        return None;
+/// The short form, in which most are stored: two bits of form, sign, six bits of scale, seven of signed weight, then digits of base
+/// 10000, of which the first is worth 10000^weight.
+struct Short<'a> {
+    is_negative: bool,
+    scale: i32,
+    weight: i32,
+    digits: &'a [u8],
+}
+
+impl<'a> Short<'a> {
+    fn read(stored: &'a [u8]) -> Option<Self> {
+        const FORM: u16 = 0xC000;
+        const SHORT: u16 = 0x8000;
+        const NEGATIVE: u16 = 0x2000;
+        let (header, digits) = stored.split_first_chunk()?;
+        let header = u16::from_ne_bytes(*header);
+        (header & FORM == SHORT).then(|| Self {
+            is_negative: header & NEGATIVE != 0,
+            scale: i32::from(header >> 7 & 0x3F),
+            weight: i32::from(header & 0x3F) - i32::from(header & 0x40),
+            digits,
+        })
     }
-    let scale = i32::from(header >> 7 & 0x3F);
-    let weight = i32::from(header & 0x3F) - i32::from(header & 0x40);
-    let digits = digits.chunks_exact(2).map(|digit| i128::from(i16::from_ne_bytes([digit[0], digit[1]])));
-    let last_weight = weight + 1 - i32::try_from(digits.len()).ok()?;
-    let mut mantissa = 0_i128;
-    for digit in digits {
-        mantissa = mantissa.checked_mul(10_000)?.checked_add(digit)?;
+
+    /// `None` of more than 128 bits.
+    fn amount(&self) -> Option<Amount> {
+        let digits = self.digits.chunks_exact(2);
+        let last_weight = self.weight + 1 - i32::try_from(digits.len()).ok()?;
+        let mut mantissa = 0_i128;
+        for digit in digits.map(|digit| i16::from_ne_bytes([digit[0], digit[1]])) {
+            mantissa = mantissa.checked_mul(10_000)?.checked_add(digit.into())?;
+        }
+        let shift = last_weight * 4 + self.scale;
+        let power = 10_i128.checked_pow(shift.unsigned_abs())?;
+        // Behind the scale there are zeros only.
+        let mantissa = if shift < 0 { mantissa / power } else { mantissa.checked_mul(power)? };
+        let mantissa = if self.is_negative { -mantissa } else { mantissa };
+        Some(Amount::Short { mantissa, scale: self.scale.unsigned_abs() })
     }
-    let shift = last_weight * 4 + scale;
-    let power = 10_i128.checked_pow(shift.unsigned_abs())?;
-    // Behind the scale there are zeros only.
-    let mantissa = if shift < 0 { mantissa / power } else { mantissa.checked_mul(power)? };
-    let mantissa = if header & NEGATIVE == 0 { mantissa } else { -mantissa };
-    Some(Amount::Short { mantissa, scale: scale.unsigned_abs() })
+}
+
+/// Whether a stored `numeric` is certainly from 0 to below 10^12, with at most 60 decimals, read off its header: what every event
+/// pays for is this and not the writing out of its digits.
+pub fn is_small_amount(stored: &[u8]) -> bool {
+    Short::read(stored).is_some_and(|short| !short.is_negative && short.weight < 3 && short.scale <= 60)
 }
 
 // SAFETY: the type is external and named as PostgreSQL names it.
