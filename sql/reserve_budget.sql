@@ -127,12 +127,11 @@ BEGIN
     usage := usage - ARRAY(SELECT u.key FROM jsonb_each(usage) u WHERE jsonb_typeof(u.value) = 'null');
   END IF;
   hold := CASE WHEN usage ? 'request_id' THEN llm_usage._locked_hold(hold_id) ELSE llm_usage._end_hold(hold_id) END;
-  SELECT r.id, r.status, r.cost, r.currency INTO recorded
-    FROM llm_usage._record(jsonb_build_array(llm_usage._checked_row('usage_events', (
-           jsonb_strip_nulls(jsonb_build_object('app_id', hold.app_id, 'llm_id', hold.llm_id, 'user_id', hold.user_id,
-                                                'model', hold.model, 'vendor', hold.vendor))
-           || CASE WHEN hold.attrs IS NULL THEN '{}' ELSE jsonb_build_object('attrs', hold.attrs) END
-           || usage)::text)::jsonb)) r;
+  recorded := llm_usage._record_one(llm_usage._checked_row('usage_events', (
+    jsonb_strip_nulls(jsonb_build_object('app_id', hold.app_id, 'llm_id', hold.llm_id, 'user_id', hold.user_id,
+                                         'model', hold.model, 'vendor', hold.vendor))
+    || CASE WHEN hold.attrs IS NULL THEN '{}' ELSE jsonb_build_object('attrs', hold.attrs) END
+    || usage)::text)::jsonb);
   -- A conflict is not recorded: the call goes on to hold what it holds.
   IF usage ? 'request_id' AND recorded.status <> 'conflict' THEN
     PERFORM llm_usage._end_hold(hold_id);

@@ -30,7 +30,7 @@ BEGIN
            'app_id', app_id, 'llm_id', llm_id, 'user_id', user_id, 'model', model, 'cost', cost, 'currency', currency,
            'occurred_at', occurred_at AT TIME ZONE 'UTC', 'task_id', task_id, 'rule_type', rule_type,
            'inference_tokens', inference_tokens, 'request_id', request_id, 'attrs', attrs, 'vendor', vendor,
-           'service_tier', service_tier, 'quality', quality, 'source', source)::text, llm_usage._default_currency())::jsonb) r
+           'service_tier', service_tier, 'quality', quality, 'source', source)::text, llm_usage._default_currency())) r
    ORDER BY r.index;
 END $$;
 COMMENT ON FUNCTION llm_usage.record_response(text, jsonb, bigint, bigint, bigint, text, numeric, text, timestamptz, text, text, bigint, text, jsonb, text, text, text, text) IS

@@ -53,6 +53,21 @@ BEGIN
      WHERE NOT EXISTS (SELECT FROM llm_usage.apps a WHERE a.id = app AND a.owner_id = coalesce(t.tenant, llm_usage._tenant())));
 END $$;
 
+-- Those of checked events' apps that it may not record for. Who is no tenant is asked once, whatever comes.
+CREATE FUNCTION llm_usage._foreign_apps(events json) RETURNS bigint[]
+  LANGUAGE plpgsql STABLE SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  IF NOT EXISTS (SELECT FROM llm_usage._tenant_roles()) THEN
+    RETURN '{}';
+  END IF;
+  RETURN ARRAY(
+    SELECT o.app
+      FROM (SELECT DISTINCT coalesce((e ->> 'app_id')::bigint, 0) FROM json_array_elements(events) e) o (app)
+     WHERE NOT llm_usage._may_record(o.app));
+END $$;
+
 -- That it may not.
 CREATE FUNCTION llm_usage._no_app(app bigint) RETURNS jsonb
   LANGUAGE sql IMMUTABLE

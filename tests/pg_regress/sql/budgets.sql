@@ -170,6 +170,15 @@ INSERT INTO llm_usage.usage_events (user_id, model, cost) VALUES (5004, 'm', 300
 SELECT llm_usage.fold(at_most => 1);
 SELECT llm_usage.fold(at_most => 1);
 SELECT amount, threshold, spent, fell_below_at IS NULL AS is_crossed FROM llm_usage.budget_alerts WHERE amount IN (100, 1000) AND spent >= 60 ORDER BY 1, 2;
+-- And of whatever else an event is spent on.
+INSERT INTO llm_usage.budgets (entity_type, entity_id, entity_key, entity_value, amount, thresholds, name)
+VALUES ('App', 5005, NULL, NULL, 1, '{50}', 'of each'), ('LLM', 5005, NULL, NULL, 1, '{50}', 'of each'), ('User', 5005, NULL, NULL, 1, '{50}', 'of each'),
+       ('Model', NULL, NULL, 'm5005', 1, '{50}', 'of each'), ('Vendor', NULL, NULL, 'v5005', 1, '{50}', 'of each'),
+       ('Attribute', NULL, 'a5005', 'v', 1, '{50}', 'of each'), ('All', NULL, NULL, NULL, 1, '{50}', 'of each');
+INSERT INTO llm_usage.usage_events (app_id, llm_id, user_id, model, vendor, attrs, cost) VALUES (5005, 5005, 5005, 'm5005', 'v5005', '{"a5005": "v"}', 1);
+SELECT llm_usage.fold();
+SELECT b.entity_type, a.threshold FROM llm_usage.budgets b LEFT JOIN llm_usage.budget_alerts a ON a.budget_id = b.id WHERE b.name = 'of each' ORDER BY 1;
+DELETE FROM llm_usage.budgets WHERE name = 'of each';
 DELETE FROM llm_usage.budgets WHERE entity_id IN (5003, 5004);
 DELETE FROM llm_usage.budgets WHERE entity_id = 5001;
 

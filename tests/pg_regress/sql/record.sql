@@ -75,7 +75,7 @@ SELECT last_value AS drawn FROM llm_usage.usage_events_id_seq \gset
 INSERT INTO llm_usage.usage_events (id, app_id, model, cost) OVERRIDING SYSTEM VALUE VALUES (:drawn, 98, 'm', 3) RETURNING id > :drawn AS renewed;
 BEGIN;
 SAVEPOINT s;
-SELECT status FROM llm_usage.record_usage('m', app_id => 98, request_id => 'k', cost => 1);
+SELECT (llm_usage.record_usage('m', app_id => 98, request_id => 'k', cost => 1)).status FROM generate_series(1, 2);
 ROLLBACK TO s;
 SELECT last_value AS drawn FROM llm_usage.usage_events_id_seq \gset
 INSERT INTO llm_usage.usage_events (id, app_id, model) OVERRIDING SYSTEM VALUE VALUES (:drawn - 1, 98, 'm');

@@ -55,6 +55,16 @@ CREATE VIEW differences AS
            CROSS JOIN (SELECT p.folded_up_to FROM llm_usage._fold_progress p WHERE p.ledger = 'usage_events') p) r;
 TABLE differences;
 SELECT count(*) AS of_no_app FROM llm_usage._loose_app(NULL, '2025-04-30 21:30Z', NULL, 0);
+-- Only to who may read the ledger.
+CREATE ROLE regress_blind;
+GRANT USAGE ON SCHEMA llm_usage TO regress_blind;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA llm_usage TO regress_blind;
+SAVEPOINT seeing;
+SET ROLE regress_blind;
+SELECT FROM llm_usage._loose_app(7, '2025-04-30 21:30Z', NULL, 0);
+ROLLBACK TO seeing;
+DROP OWNED BY regress_blind;
+DROP ROLE regress_blind;
 -- Without the index, and with one that has not every row.
 DROP INDEX llm_usage.usage_events_default_app_id_occurred_at_idx;
 CREATE INDEX ON llm_usage.usage_events_default (app_id, occurred_at) WHERE cost > 0;
