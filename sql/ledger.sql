@@ -51,7 +51,7 @@ CREATE INDEX ON llm_usage.usage_events_default (corrects) WHERE corrects IS NOT 
 COMMENT ON TABLE llm_usage.usage_events IS
   'The ledger: one row a model request, append-only, partitioned by month (UTC). Write with INSERT, COPY or record_usage(); an event without a cost is priced as it is written. UPDATE, DELETE and TRUNCATE are refused (55000): append a correction.';
 COMMENT ON TABLE llm_usage.usage_events_default IS 'Events of months that have no partition yet; maintain() moves them to their month.';
-COMMENT ON COLUMN llm_usage.usage_events.id IS 'Given by the table, ascending in the order of writing. After a rollback the trigger check_and_price may draw a new one: a BEFORE trigger of your own that wants it sorts behind.';
+COMMENT ON COLUMN llm_usage.usage_events.id IS 'Given by the table, ascending in the order of writing. A given one is refused (23514), but of who restores, as is a row while the sequence is behind the fold, set back or restored without its data (55000): no report would count it. After a rollback the trigger check_and_price may draw a new one: a BEFORE trigger of your own that wants it sorts behind.';
 COMMENT ON COLUMN llm_usage.usage_events.occurred_at IS 'When the request was made; default now(). Any instant of the years 0001 to 9999, early or late.';
 COMMENT ON COLUMN llm_usage.usage_events.app_id IS 'apps.id, registered or not; 0: none.';
 COMMENT ON COLUMN llm_usage.usage_events.llm_id IS 'llms.id, registered or not; 0: none.';

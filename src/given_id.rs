@@ -22,6 +22,8 @@ struct Known {
     sequence: pg_sys::Oid,
     /// It has drawn from the sequence, which can be asked for the last number then.
     has_drawn: bool,
+    /// What it draws lies ahead of the fold, as it does unless the sequence was set back.
+    is_ahead: bool,
     /// How often numbers may have been left over by then.
     left_over: u64,
     /// The greatest id that was found good, which it is once, and the one before it.
@@ -38,6 +40,7 @@ impl Known {
         generation: 0,
         sequence: pg_sys::InvalidOid,
         has_drawn: false,
+        is_ahead: false,
         left_over: 0,
         last: i64::MIN,
         before: i64::MIN,
@@ -154,12 +157,30 @@ impl Ledger {
                 return Err(error::violation(&Error::GivenId { id: given }));
             }
         };
+        if !is_restored && (!known.is_ahead || id < known.last) {
+            self.refuse_folded(id)?;
+            known.is_ahead = true;
+        }
         if id > known.last {
             (known.before, known.last) = (known.last, id);
         }
         known.checked = (ENDED.get(), LEFT_OVER.get(), [Some(id), known.checked_now()[0]]);
         self.known().set(known);
         Ok(Checked { id, is_renewed: id != given, is_restored })
+    }
+
+    /// Refuses an id that the fold has passed: the row would be in no report.
+    fn refuse_folded(self, id: i64) -> Result<(), ErrorReport> {
+        let ledger = self.names().0.to_str().map_err(error::failed)?;
+        let folded = pg::with_rights(|| {
+            query::select_latest("SELECT llm_usage._folded_up_to($1)", &[ledger.into()], |row| row.get(1))
+        })?;
+        match folded.first().copied().flatten() {
+            Some(folded_up_to) if id <= folded_up_to => {
+                Err(error::report(&Error::FoldedId { ledger, id, folded_up_to }))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -283,7 +304,8 @@ fn _is_drawn_from(sequence: pg_sys::Oid) -> bool {
 pub mod llm_usage {
     use super::*;
 
-    /// BEFORE INSERT FOR EACH ROW on `sessions` and `messages`: refuses an id that was not drawn for the row (23514).
+    /// BEFORE INSERT FOR EACH ROW on `sessions` and `messages`: refuses an id that was not drawn for the row (23514),
+    /// or that the fold has passed (55000).
     #[pg_trigger]
     fn _check_id<'a>(
         trigger: &'a PgTrigger<'a>,

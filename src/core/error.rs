@@ -11,6 +11,8 @@ pub const DATETIME_FIELD_OVERFLOW: &str = "22008";
 pub const NUMERIC_VALUE_OUT_OF_RANGE: &str = "22003";
 /// SQLSTATE of stored bytes that mean nothing.
 pub const DATA_CORRUPTED: &str = "XX001";
+/// SQLSTATE of what cannot be done as things stand.
+pub const NOT_IN_PREREQUISITE_STATE: &str = "55000";
 /// SQLSTATE of any other value that is not accepted.
 pub const INVALID_PARAMETER_VALUE: &str = "22023";
 /// SQLSTATE of bytes that are not what they should be.
@@ -51,6 +53,8 @@ pub enum Error {
     SumOfPoints { name: &'static str },
     /// An event that brings an id which others may have been folded past.
     GivenId { id: i64 },
+    /// An event whose id rollups have been folded past, as where the sequence was set back.
+    FoldedId { ledger: &'static str, id: i64, folded_up_to: i64 },
     /// A row without an id, as of a partition that is written to past its ledger.
     NoId,
 }
@@ -64,6 +68,7 @@ impl Error {
             Self::BadBitmap { .. } => INVALID_BINARY_REPRESENTATION,
             Self::BadPoints { .. } => DATA_CORRUPTED,
             Self::SumOfPoints { .. } => NUMERIC_VALUE_OUT_OF_RANGE,
+            Self::FoldedId { .. } => NOT_IN_PREREQUISITE_STATE,
             _ => INVALID_PARAMETER_VALUE,
         }
     }
@@ -90,6 +95,9 @@ impl Error {
             Self::BadPoints { .. } => "the points of a rollup cannot be read".into(),
             Self::SumOfPoints { name } => format!("the sum of {name} is out of range"),
             Self::GivenId { id } => format!("the id {id} was not given by the table"),
+            Self::FoldedId { ledger, id, .. } => {
+                format!("the sequence of llm_usage.{ledger} was set back: it gave the id {id}")
+            }
             Self::NoId => "the row has no id".into(),
         }
     }
@@ -122,6 +130,9 @@ impl Error {
             Self::GivenId { .. } => {
                 "The table gives each id once, in the order of writing, and rollups hold the events up to one.".into()
             }
+            Self::FoldedId { folded_up_to, .. } => format!(
+                "The ledger is folded up to id {folded_up_to}; rows with ids below that are not looked for, and no report would count this one."
+            ),
             Self::NoId => "The ledger gives ids; a partition that is written to directly may not.".into(),
         }
     }
@@ -152,6 +163,9 @@ impl Error {
                 "llm_usage.verify() finds the rollups that differ from the ledger.".into()
             }
             Self::GivenId { .. } => "Leave id out; keep a number of your own in request_id.".into(),
+            Self::FoldedId { ledger, folded_up_to, .. } => format!(
+                "SELECT setval('llm_usage.{ledger}_id_seq', greatest({folded_up_to}, (SELECT max(id) FROM llm_usage.{ledger}))), then record it again."
+            ),
             Self::NoId => "Leave id out, and write to usage_events, sessions or messages.".into(),
         }
     }

@@ -112,9 +112,38 @@ SELECT llm_usage.fold();
 BEGIN;
 ALTER SEQUENCE llm_usage.messages_id_seq RESTART WITH 1;
 INSERT INTO llm_usage._fold_progress (ledger, folded_up_to) VALUES ('messages', 5) ON CONFLICT (ledger) DO UPDATE SET folded_up_to = 5;
+SAVEPOINT s;
 INSERT INTO llm_usage.messages (app_id) VALUES (7);
+ROLLBACK TO s;
 SELECT llm_usage.fold();
 ROLLBACK;
+-- As it is in a database that was restored without what its sequences hold, for a session that has written, and one that has not.
+BEGIN;
+INSERT INTO llm_usage.usage_events (app_id, model) VALUES (7, 'm');
+SELECT p.folded_up_to AS folded FROM llm_usage._fold_progress p WHERE p.ledger = 'usage_events' \gset
+SELECT setval('llm_usage.usage_events_id_seq', :folded - 100) > 0 AS is_set_back;
+SAVEPOINT s;
+\set VERBOSITY sqlstate
+INSERT INTO llm_usage.usage_events (app_id, model) VALUES (7, 'm');
+ROLLBACK TO s;
+SELECT llm_usage.record_usage('m', request_id => 'set back');
+ROLLBACK TO s;
+SELECT setval('llm_usage.usage_events_id_seq', :folded - 100) > 0 AS is_set_back;
+COMMIT;
+\c
+SET TimeZone = 'Asia/Kathmandu';
+SET DateStyle = 'ISO';
+INSERT INTO llm_usage.usage_events (app_id, model) VALUES (7, 'm');
+SELECT llm_usage.record_usage_batch('[{"model": "m"}, {"model": "m"}]');
+\set VERBOSITY default
+SELECT setval('llm_usage.usage_events_id_seq', greatest(:folded, (SELECT max(id) FROM llm_usage.usage_events))) > 0 AS is_put_right;
+INSERT INTO llm_usage.usage_events (app_id, model) VALUES (7, 'm');
+SELECT llm_usage.fold();
+-- A key that is known needs no id, which the fold would wait for.
+BEGIN;
+SELECT json_array_length(llm_usage.record_usage_batch('[{"model": "m", "request_id": "twice"}]') -> 'known') AS known FROM generate_series(1, 2);
+SELECT llm_usage.fold();
+COMMIT;
 
 -- All tables can be published, and are changed as before.
 SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'llm_usage'::regnamespace AND c.relkind = 'r' AND c.relreplident = 'd'
