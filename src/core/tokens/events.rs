@@ -13,7 +13,8 @@ pub(super) fn read(format: &Format, events: &[Value], is_stream: bool) -> Result
     if format.takes == Takes::Messages {
         return anthropic::read(format, events);
     }
-    if !format.is_of(format.last_text(events, format.model)) || !told(format, events) {
+    let is_of_model = format.models.is_empty() || format.is_of(format.last_text(events, format.model));
+    if !is_of_model || !told(format, events) {
         return Ok(Vec::new());
     }
     match format.takes {

@@ -181,8 +181,10 @@ impl Format {
     /// The last text under one of the names that these objects have. Streams open with empty ones, and closing
     /// chunks drop some.
     pub fn last_text<'a>(&self, events: &'a [Value], names: Field) -> Option<&'a str> {
-        let named =
-            |event: &&Value| self.events.contains(&kind(event)) || self.openings.contains(&kind(event));
+        let named = |event: &&Value| {
+            let kind = kind(event);
+            self.events.contains(&kind) || self.openings.contains(&kind)
+        };
         events.iter().rev().filter(named).find_map(|event| self.text(event, names))
     }
 

@@ -40,8 +40,7 @@ pub struct Given<'a> {
 /// The events that a response tells of. The first is the response's own.
 pub fn rows(provider: &str, response: &Value, given: &Given) -> Result<Vec<Row>, Error> {
     let usages = parse(provider, response)?;
-    let own = usages.first().cloned().unwrap_or_default();
-    usages.into_iter().enumerate().map(|(place, usage)| given.row(usage, place, &own)).collect()
+    usages.iter().enumerate().map(|(place, usage)| given.row(usage, place, &usages[0])).collect()
 }
 
 /// The events that an element of a batch tells of: `provider` and `response`, and columns beside them.
@@ -72,20 +71,17 @@ pub fn element_rows(element: Value, default_currency: &str) -> Result<Vec<Row>, 
 /// The event of each span that reported usage of its own, by its place among the spans, or why it has none.
 pub fn span_rows(export: &Value, given: &Given) -> Result<BySpan<Row, Error>, Error> {
     let read = spans::read(export)?.into_iter();
-    let row = |usage: Usage| {
-        let own = usage.clone();
-        given.row(usage, 0, &own)
-    };
+    let row = |usage: Usage| given.row(&usage, 0, &usage);
     Ok(read.map(|(place, usage)| (place, usage.map_err(Error::from).and_then(row))).collect())
 }
 
 impl Given<'_> {
     /// The row of the event at this place among those of a response, whose own event is `own`.
-    fn row(&self, usage: Usage, place: usize, own: &Usage) -> Result<Row, Error> {
+    fn row(&self, usage: &Usage, place: usize, own: &Usage) -> Result<Row, Error> {
         let is_own = place == 0;
         let is_of_another_model = usage.model.is_some() && usage.model != own.model;
         let own_id = self.columns.get("request_id").and_then(Value::as_str).or(own.response_id.as_deref());
-        let mut row = columns(&usage);
+        let mut row = columns(usage);
         for (name, value) in self.columns.iter().filter(|(_, value)| !value.is_null()) {
             let value = match name.as_str() {
                 "model" if is_of_another_model => continue,
