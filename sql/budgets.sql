@@ -52,7 +52,7 @@ COMMENT ON COLUMN llm_usage.budgets.currency IS 'ISO 4217 code; costs in other c
 COMMENT ON COLUMN llm_usage.budgets.converts IS 'Whether costs in other currencies are converted by exchange_rates and counted, too.';
 COMMENT ON COLUMN llm_usage.budgets.period IS 'day, week, month, quarter, year or rolling.';
 COMMENT ON COLUMN llm_usage.budgets.start_date IS 'The anchor: months, quarters and years start on its day of the month, in a shorter month on the last day, quarters and years in its month, weeks on its weekday; it may lie ahead. NULL: the first, January, Monday.';
-COMMENT ON COLUMN llm_usage.budgets.rolling_window IS 'Of a rolling period: how long it is, in whole hours up to ten years, such as 30 days. It begins at a full hour (UTC) and moves on with the hours.';
+COMMENT ON COLUMN llm_usage.budgets.rolling_window IS 'Of a rolling period: how long it is, in whole hours up to ten years, such as 30 days. It begins at a full hour (UTC) and moves on with the hours; what is dated up to a day ahead counts as well, since clocks of gateways differ.';
 COMMENT ON COLUMN llm_usage.budgets.time_zone IS 'IANA time zone in which days begin, such as Europe/Berlin.';
 COMMENT ON COLUMN llm_usage.budgets.is_hard IS 'true: calls are refused that it has no room for; false: it only warns.';
 COMMENT ON COLUMN llm_usage.budgets.unpriced IS 'What a budget in money makes of a request without a known price: deny it, allow it at no cost, or count fallback_price. What was recorded without a price all the same counts fallback_price or nothing.';

@@ -249,7 +249,8 @@ BEGIN
      OR NOT coalesce(completion_tokens, 0) BETWEEN 0 AND 1e15::bigint THEN
     RAISE EXCEPTION 'an estimate must be from 0 to below 10^15'
       USING ERRCODE = 'invalid_parameter_value',
-            DETAIL = format('cost is %s, prompt_tokens %s, completion_tokens %s.', cost, prompt_tokens, completion_tokens),
+            DETAIL = format('cost is %s, prompt_tokens %s, completion_tokens %s.', coalesce(cost::text, 'NULL'), coalesce(prompt_tokens::text, 'NULL'),
+                            coalesce(completion_tokens::text, 'NULL')),
             HINT = 'Give the most that the call may take.';
   END IF;
   IF currency !~ '^[A-Z]{3}$' THEN

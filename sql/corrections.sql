@@ -119,7 +119,12 @@ BEGIN
             HINT = 'Give a value: event_id => …';
   END IF;
   SELECT e.corrects INTO of_event FROM llm_usage.usage_events e WHERE e.id = event;
-  IF NOT FOUND THEN
+  IF NOT FOUND AND EXISTS (SELECT FROM llm_usage.usage_events e WHERE e.corrects = event) THEN
+    RAISE EXCEPTION 'the event % was recorded in a month that was dropped', event
+      USING ERRCODE = 'invalid_parameter_value',
+            DETAIL = 'A better figure moved it to its own time; its rows there are kept, and reports count them.',
+            HINT = format('To change its sums, INSERT into llm_usage.usage_events what is to be added, less than 0 where it is too much, with corrects = %s, and of the time, app and model that reports show.', event);
+  ELSIF NOT FOUND THEN
     RAISE EXCEPTION 'there is no event %', event
       USING ERRCODE = 'invalid_parameter_value',
             DETAIL = 'It was never recorded, or its month was dropped.',

@@ -39,7 +39,8 @@ COMMENT ON COLUMN llm_usage.conflicts.source IS 'Of the request key; empty: none
 COMMENT ON COLUMN llm_usage.conflicts.recorded IS 'The event as it was recorded; NULL: its month was dropped.';
 COMMENT ON COLUMN llm_usage.conflicts.given IS 'What the call gave.';
 
--- What becomes of a call whose request key is known; no status if the key is gone by now. A row is locked only to be changed.
+-- What becomes of a call whose request key is known; no status if the key is gone by now. A row is locked only to be changed, or to
+-- write a conflict of it: what waits for another's key waits in the order of keys.
 CREATE FUNCTION llm_usage._settle(of_app bigint, of_source text, of_request text, of_billed uuid, of_quality text, given jsonb)
   RETURNS llm_usage.recorded
   LANGUAGE plpgsql
@@ -68,7 +69,7 @@ BEGIN
   IF is_better THEN
     PERFORM llm_usage._hold_event(event.id);
   END IF;
-  SELECT * INTO standing FROM llm_usage._standing_event(event.id);
+  SELECT * INTO standing FROM llm_usage._standing_event(key.event_id);
   stands := FOUND;
   -- What a correction gave to another app is not this one's to see, nor to take from it.
   is_moved := stands AND standing.app_id <> of_app;
@@ -94,9 +95,12 @@ BEGIN
     RETURN llm_usage._replace_event(event.id, jsonb_populate_record(NULL::llm_usage.usage_events, given), 'superseded', NULL);
   ELSIF is_better OR key.billed <> of_billed AND NOT (key.quality IS NULL AND of_quality IS NOT NULL) THEN
     result.status := 'conflict';
+    PERFORM FROM llm_usage._request_keys k
+      WHERE k.request_id = of_request AND k.app_id = of_app AND k.source = of_source FOR NO KEY UPDATE;
     INSERT INTO llm_usage.conflicts AS c (app_id, event_id, billed, request_id, source, recorded, given)
     VALUES (of_app, key.event_id, of_billed, of_request, of_source,
-            CASE WHEN event.id IS NOT NULL THEN jsonb_strip_nulls(to_jsonb(event)) END, given - 'billed' - 'index')
+            (SELECT jsonb_object_agg(c.key, c.value) FROM jsonb_each(to_jsonb(event)) c WHERE c.value <> 'null'),
+            given - 'billed' - 'index')
     ON CONFLICT (request_id, app_id, source, billed) DO UPDATE SET times = c.times + 1, last_at = excluded.last_at;
   END IF;
   RETURN result;

@@ -6,6 +6,8 @@ AS $$
 DECLARE
   read     json := llm_usage._read_catalog(catalog::text);
   starting timestamptz := import_prices.valid_from;
+  -- Later than what this transaction has imported.
+  present  timestamptz := clock_timestamp();
   added    bigint;
   changed  bigint;
   listed   bigint;
@@ -31,13 +33,14 @@ BEGIN
     SELECT DISTINCT ON (p.model, p.vendor, p.service_tier, p.above_tokens) p.*
       FROM llm_usage.model_prices p
      WHERE p.source <> 'own'
-       AND p.valid_from <= coalesce(starting, now())
+       AND p.valid_from <= coalesce(starting, present)
        AND (p.model, p.vendor) IN (SELECT l.model, l.vendor FROM listed l)
      ORDER BY p.model, p.vendor, p.service_tier, p.above_tokens, p.source = 'catalog' DESC, p.valid_from DESC
   ), wanted AS (
     SELECT l.* FROM listed l
     UNION ALL
-    -- A tier or long context that the catalogue no longer prices costs what its tier costs otherwise.
+    -- A long context that the catalogue no longer prices costs what its tier costs otherwise, but is unknown where the ordinary tier
+    -- has it; so is a tier.
     SELECT k.vendor, k.model, k.service_tier, k.above_tokens, k.is_default,
            base.input_per_token, base.output_per_token, base.cache_read_per_token, base.cache_write_per_token,
            base.cache_write_1h_per_token, base.reasoning_per_token, base.prompt_audio_per_token,
@@ -47,6 +50,8 @@ BEGIN
       FROM known k
       LEFT JOIN listed base
         ON (base.model, base.vendor, base.service_tier, base.above_tokens) = (k.model, k.vendor, k.service_tier, 0)
+       AND NOT EXISTS (SELECT FROM listed o WHERE (o.model, o.vendor, o.service_tier, o.above_tokens)
+                                                = (k.model, k.vendor, '', k.above_tokens))
      WHERE NOT EXISTS (SELECT FROM listed l WHERE (l.model, l.vendor, l.service_tier, l.above_tokens)
                                                 = (k.model, k.vendor, k.service_tier, k.above_tokens))
   ), different AS (
@@ -81,7 +86,7 @@ BEGIN
                                         FROM llm_usage.model_prices p
                                        WHERE (p.model, p.vendor, p.service_tier, p.above_tokens)
                                            = (d.model, d.vendor, d.service_tier, d.above_tokens)
-                                         AND p.source = 'catalog' AND p.valid_from <= now()))
+                                         AND p.source = 'catalog' AND p.valid_from <= present))
            END,
            d.input_per_token, d.output_per_token, d.cache_read_per_token, d.cache_write_per_token,
            d.cache_write_1h_per_token, d.reasoning_per_token, d.prompt_audio_per_token, d.completion_audio_per_token,

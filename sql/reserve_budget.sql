@@ -11,7 +11,6 @@ CREATE FUNCTION llm_usage.reserve_budget(
   SET enable_bitmapscan = off
 AS $$
 DECLARE
-  tokens   bigint := coalesce(prompt_tokens, 0) + coalesce(completion_tokens, 0);
   until    timestamptz;
   call     record;
   ids      bigint[];
@@ -45,7 +44,7 @@ BEGIN
   IF llm_usage._has_row_security('llm_usage.budgets'::regclass) THEN
     shown := llm_usage._shown_budgets(ids);
   END IF;
-  SELECT * INTO d FROM llm_usage._decide(ids, call.cost, call.currency, tokens, true, shown);
+  SELECT * INTO d FROM llm_usage._decide(ids, call.cost, call.currency, coalesce(prompt_tokens, 0) + coalesce(completion_tokens, 0), true, shown);
   decision := (d.verdict, NULL, d.budget_id, d.spent, d.held, d.remaining, d.resets_at, d.reason);
   IF decision.verdict = 'denied' THEN
     RETURN decision;
@@ -115,6 +114,7 @@ CREATE FUNCTION llm_usage.settle_budget(hold_id bigint, usage jsonb) RETURNS llm
 AS $$
 DECLARE
   hold     llm_usage.budget_holds;
+  attrs    jsonb;
   recorded llm_usage.recorded;
 BEGIN
   IF usage IS NULL OR jsonb_typeof(usage) <> 'object' THEN
@@ -127,11 +127,17 @@ BEGIN
     usage := usage - ARRAY(SELECT u.key FROM jsonb_each(usage) u WHERE jsonb_typeof(u.value) = 'null');
   END IF;
   hold := CASE WHEN usage ? 'request_id' THEN llm_usage._locked_hold(hold_id) ELSE llm_usage._end_hold(hold_id) END;
-  recorded := llm_usage._record_one(llm_usage._checked_row('usage_events', (
-    jsonb_strip_nulls(jsonb_build_object('app_id', hold.app_id, 'llm_id', hold.llm_id, 'user_id', hold.user_id,
-                                         'model', hold.model, 'vendor', hold.vendor))
-    || CASE WHEN hold.attrs IS NULL THEN '{}' ELSE jsonb_build_object('attrs', hold.attrs) END
-    || usage)::text)::jsonb);
+  -- Attributes are an object, of whatever depth: they are not read again.
+  attrs := coalesce(usage -> 'attrs', hold.attrs);
+  IF jsonb_typeof(attrs) = 'object' THEN
+    usage := usage - 'attrs';
+  END IF;
+  recorded := llm_usage._record_one(
+    llm_usage._checked_row('usage_events', (
+      jsonb_strip_nulls(jsonb_build_object('app_id', hold.app_id, 'llm_id', hold.llm_id, 'user_id', hold.user_id,
+                                           'model', hold.model, 'vendor', hold.vendor))
+      || usage)::text)::jsonb
+    || CASE WHEN attrs IS NULL THEN '{}' ELSE jsonb_build_object('attrs', attrs) END);
   -- A conflict is not recorded: the call goes on to hold what it holds.
   IF usage ? 'request_id' AND recorded.status <> 'conflict' THEN
     PERFORM llm_usage._end_hold(hold_id);

@@ -109,15 +109,20 @@ impl Request<'_> {
     /// The cost at one of the model's prices; `None` where a kind that has tokens has no price. What the lists price apart in the
     /// ordinary tier, a part or a long context, has no price in another tier that leaves it out.
     pub fn cost(&self, price: &Price, prices: &[Price]) -> Option<BigDecimal> {
-        let is_listed = |price: &&Price| price.source != Source::Own;
-        let ordinary = match price.service_tier.as_str() {
-            tier if tier.is_empty() || price.source == Source::Own => None,
-            _ => self.row(prices.iter().filter(is_listed), &price.vendor, ""),
+        if price.service_tier.is_empty() || price.source == Source::Own {
+            return self.sum(&price.rates, None);
+        }
+        let ordinary = |up_to: i64| {
+            let listed =
+                prices.iter().filter(|price| price.source != Source::Own && price.above_tokens <= up_to);
+            self.row(listed, &price.vendor, "").map(|price| &price.rates)
         };
-        if ordinary.is_some_and(|ordinary| ordinary.above_tokens > price.above_tokens) {
+        let of_context = ordinary(i64::MAX);
+        // A long context that no list prices apart any more has a row with the prices of all others.
+        if of_context != ordinary(price.above_tokens) {
             return None;
         }
-        self.sum(&price.rates, ordinary.map(|ordinary| &ordinary.rates))
+        self.sum(&price.rates, of_context)
     }
 
     fn sum(&self, rates: &Rates, ordinary: Option<&Rates>) -> Option<BigDecimal> {

@@ -152,6 +152,14 @@ fn what_the_ordinary_tier_prices_apart_has_no_price_in_a_tier_that_leaves_it_out
     assert_eq!((chosen(&prices, &of(4, 0)), chosen(&prices, &of(4, 1))), (Some("4".into()), None));
     prices.push(price("v", Source::Catalog, 200, 0, "4"));
     assert_eq!((chosen(&prices, &of(200, 0)), chosen(&prices, &of(201, 0))), (Some("200".into()), None));
+    let priced_apart = std::mem::replace(&mut prices[2], price("v", Source::Catalog, 200, 0, "2"));
+    prices[2].rates.prompt_audio = decimal("7.0");
+    assert_eq!(
+        chosen(&prices, &of(201, 0)),
+        Some("201".into()),
+        "a long context that costs what all others do"
+    );
+    prices[2] = priced_apart;
     prices.push(tier(Source::Catalog, 200, Some("5")));
     assert_eq!(chosen(&prices, &of(201, 1)), Some("205".into()));
     prices.push(tier(Source::Own, 0, None));

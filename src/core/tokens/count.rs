@@ -2,6 +2,7 @@
 
 use super::ParseError;
 use super::error::cut;
+use crate::money;
 use serde_json::{Number, Value};
 
 /// A single request of more tokens than this is taken for an error.
@@ -61,9 +62,9 @@ pub(super) fn count(usage: &Value, path: &str) -> Result<Option<i64>, ParseError
     }
 }
 
-/// A whole number, also one that is written with a fraction of zero.
+/// A whole number, also one that is written with a fraction of zero, or an exponent.
 pub(super) fn whole(number: &Number) -> Option<i64> {
-    number.as_i64().or_else(|| number.to_string().strip_suffix(".0")?.parse().ok())
+    number.as_i64().or_else(|| money::plain(&number.to_string())?.parse().ok())
 }
 
 /// The first of several counts that is there and not zero, or zero if one of them is.
@@ -113,9 +114,13 @@ mod tests {
         assert_eq!(read("null"), Ok(None));
         assert_eq!(read("0"), Ok(Some(0)));
         assert_eq!(read("3.0"), Ok(Some(3)));
+        assert_eq!(read("12.00"), Ok(Some(12)));
+        assert_eq!(read("1e+2"), Ok(Some(100)));
         assert_eq!(read("\"12\""), Ok(Some(12)));
         assert_eq!(read("2147483647"), Ok(Some(MAX_COUNT)));
-        for bad in ["-1", "12.5", "1e+3", "2147483648", "99999999999999999999", "\"-1\"", "\"twelve\""] {
+        for bad in
+            ["-1", "12.5", "1e+30", "1e-1", "2147483648", "99999999999999999999", "\"-1\"", "\"twelve\""]
+        {
             let message = format!("\"a.b\" is not a token count: {bad}");
             assert_eq!(read(bad).map_err(|error| error.replace('"', "")), Err(message.replace('"', "")));
         }

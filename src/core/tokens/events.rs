@@ -72,12 +72,15 @@ fn each<'a>(
     for part in parts {
         told = format.last_text(part, format.model).or(told);
         if let Some((event, usage)) = last_usage(format, part) {
-            read.push(Usage {
-                model: told.or(told_later).map(str::to_owned),
-                response_id: format.text(event, format.id).map(str::to_owned),
-                service_tier: format.text(event, format.tier).and_then(tier),
-                ..one(format, usage)?
-            });
+            let usage = one(format, usage)?;
+            if format.tool.is_none() || usage.has_tokens() {
+                read.push(Usage {
+                    model: told.or(told_later).or(format.tool).map(str::to_owned),
+                    response_id: format.text(event, format.id).map(str::to_owned),
+                    service_tier: format.text(event, format.tier).and_then(tier),
+                    ..usage
+                });
+            }
         }
     }
     Ok(read)

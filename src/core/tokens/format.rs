@@ -78,8 +78,11 @@ pub(super) struct Format {
     pub cache_write: Field,
     pub cache_write_5m: Field,
     pub cache_write_1h: Field,
+    pub cache_write_24h: Field,
     pub reasoning: Field,
     pub reasoned: Place,
+    /// Only the total has the reasoning: what it has beyond the other counts.
+    pub hides_reasoning: bool,
     /// Input on top of the input, such as what a tool put into the prompt.
     pub more_input: Field,
     pub more: Place,
@@ -93,6 +96,8 @@ pub(super) struct Format {
     /// Where an object keeps the fields that name the response.
     pub body: Field,
     pub model: Field,
+    /// The tool whose model it is, which the response need not name, and which did not run if it has no tokens.
+    pub tool: Option<&'static str>,
     pub id: Field,
     pub tier: Field,
     /// What the last chunk of an answer has, and one that was cut off lacks.
@@ -115,8 +120,10 @@ pub(super) const BASE: Format = Format {
     cache_write: &[],
     cache_write_5m: &[],
     cache_write_1h: &[],
+    cache_write_24h: &[],
     reasoning: &[],
     reasoned: Place::Inside,
+    hides_reasoning: false,
     more_input: &[],
     more: Place::Beside,
     audio: NONE,
@@ -127,6 +134,7 @@ pub(super) const BASE: Format = Format {
     cost: Cost::Nowhere,
     body: &[""],
     model: &["model"],
+    tool: None,
     id: &["id"],
     tier: &["service_tier"],
     finish: "",
@@ -158,7 +166,7 @@ impl Format {
 
     pub fn counts(&self, usage: &Value) -> Result<Counts, ParseError> {
         let get = |field| first_count(usage, field).map(Option::unwrap_or_default);
-        let cache_write_1h = get(self.cache_write_1h)?;
+        let cache_write_1h = get(self.cache_write_1h)? + get(self.cache_write_24h)?;
         let cache_write = match first_count(usage, self.cache_write)? {
             Some(written) => written,
             None => get(self.cache_write_5m)? + cache_write_1h,

@@ -18,7 +18,6 @@ pub(super) const OPENAI: Format = Format {
         "response.incomplete",
         "response.failed",
         "transcript.text.done",
-        "speech.audio.done",
         "image_generation.completed",
         "image_edit.completed",
     ],
@@ -33,6 +32,8 @@ pub(super) const OPENAI: Format = Format {
         "num_cached_tokens",
         "cached_tokens",
         "cache_read_input_tokens",
+        // Of a realtime response, without the event that it came in.
+        "input_token_details/cached_tokens",
     ],
     cached: Inside,
     cache_write: &[
@@ -48,15 +49,22 @@ pub(super) const OPENAI: Format = Format {
         "input_tokens_details/cache_write_tokens_details/ttl_12h_tokens",
         "prompt_tokens_details/cache_write_tokens_details/ttl_12h_tokens",
     ],
+    cache_write_24h: &["cache_creation/ephemeral_24h_input_tokens"],
     reasoning: &["completion_tokens_details/reasoning_tokens", "output_tokens_details/reasoning_tokens"],
     reasoned: Inside,
     audio: Medium {
         input: &["prompt_tokens_details/audio_tokens", "input_token_details/audio_tokens"],
+        cached: &["input_token_details/cached_tokens_details/audio_tokens"],
         output: &["completion_tokens_details/audio_tokens", "output_token_details/audio_tokens"],
         ..NONE
     },
     image: Medium {
-        input: &["prompt_tokens_details/image_tokens", "input_tokens_details/image_tokens"],
+        input: &[
+            "prompt_tokens_details/image_tokens",
+            "input_tokens_details/image_tokens",
+            "input_token_details/image_tokens",
+        ],
+        cached: &["input_token_details/cached_tokens_details/image_tokens"],
         output: &["completion_tokens_details/image_tokens", "output_tokens_details/image_tokens"],
         ..NONE
     },
@@ -73,6 +81,44 @@ pub(super) const OPENAI: Format = Format {
         A transcription billed by duration has no tokens.",
     ..BASE
 };
+
+/// The output of speech is audio, which it does not say.
+pub(super) const SPEECH: Format = Format {
+    events: &["speech.audio.done"],
+    usage: &["usage"],
+    input: &["input_tokens"],
+    output: &["output_tokens"],
+    audio: Medium { output: &["output_tokens"], ..NONE },
+    ..OPENAI
+};
+
+/// Images that the model of a tool made in a response, and that the response's own usage leaves out.
+pub(super) const IMAGE_TOOL: Format = Format {
+    takes: Takes::Each,
+    events: &["", "response.completed", "response.incomplete", "response.failed"],
+    usage: &["tool_usage/image_gen", "response/tool_usage/image_gen"],
+    // No other tool has a model.
+    model: &[
+        "tools/0/model",
+        "tools/1/model",
+        "tools/2/model",
+        "tools/3/model",
+        "tools/4/model",
+        "tools/5/model",
+        "tools/6/model",
+        "tools/7/model",
+    ],
+    tool: Some("image_generation"),
+    id: &[],
+    ..OPENAI
+};
+
+/// Gemini's own endpoint has thoughts in the total and in no other count.
+pub(super) const GEMINI_OPENAI: Format = Format { hides_reasoning: true, ..OPENAI };
+
+/// Vertex AI says beside the counts what throughput was used.
+pub(super) const VERTEX_OPENAI: Format =
+    Format { tier: &["service_tier", "usage/extra_properties/google/traffic_type"], ..OPENAI };
 
 /// Grok on Azure leaves what the host puts before the prompt out of `prompt_tokens` and of the total, yet counts it as cached:
 /// 163 beside a prompt of 7 and a total of 8. The counts do not show that where the prompt is the longer one.

@@ -79,6 +79,12 @@ pub struct Usage {
     pub is_partial: bool,
 }
 
+impl Usage {
+    fn has_tokens(&self) -> bool {
+        self.prompt_tokens + self.cache_read_tokens + self.cache_write_tokens + self.completion_tokens > 0
+    }
+}
+
 /// Reads what a response of `provider` used. `response` is the body, or the array of the parsed events of a stream or a
 /// session, or of the lines of a batch file; or an export of spans, of the provider `opentelemetry`.
 ///
@@ -141,7 +147,7 @@ fn read_lines(known: &Provider, lines: &[batch::Line]) -> Result<Vec<Usage>, Par
 fn no_usage(known: &Provider) -> ParseError {
     let mut looked_for = Vec::new();
     let mut hints = Vec::new();
-    for format in known.formats {
+    for format in known.formats.iter().filter(|format| format.tool.is_none()) {
         looked_for.push(format.looked_for());
         if !hints.contains(&format.hint) {
             hints.push(format.hint);

@@ -18,11 +18,11 @@ const OPENAI_LIKE: &[&Format] = &[&OPENAI];
 // One provider a line.
 #[rustfmt::skip]
 pub(super) const PROVIDERS: &[Provider] = &[
-    Provider { names: &["openai"], vendor: "openai", formats: &[&OPENAI, &REALTIME, &REALTIME_TRANSCRIPTION] },
-    Provider { names: &["azure", "azure_openai", "azure.ai.openai", "az.ai.openai", "azure.ai.inference", "az.ai.inference"], vendor: "azure", formats: &[&AZURE_GROK, &OPENAI, &REALTIME, &REALTIME_TRANSCRIPTION, &ANTHROPIC] },
+    Provider { names: &["openai"], vendor: "openai", formats: &[&OPENAI, &SPEECH, &IMAGE_TOOL, &REALTIME, &REALTIME_TRANSCRIPTION] },
+    Provider { names: &["azure", "azure_openai", "azure.ai.openai", "az.ai.openai", "azure.ai.inference", "az.ai.inference"], vendor: "azure", formats: &[&AZURE_GROK, &OPENAI, &SPEECH, &IMAGE_TOOL, &REALTIME, &REALTIME_TRANSCRIPTION, &ANTHROPIC] },
     Provider { names: &["anthropic"], vendor: "anthropic", formats: &[&ANTHROPIC] },
-    Provider { names: &["gemini", "google", "gcp.gemini", "gcp.gen_ai"], vendor: "gemini", formats: &[&GEMINI_LIVE, &GEMINI, &GEMINI_INTERACTIONS, &OPENAI] },
-    Provider { names: &["vertex_ai", "vertex", "vertexai", "gcp.vertex_ai"], vendor: "vertex_ai", formats: &[&GEMINI_LIVE, &GEMINI, &ANTHROPIC, &OPENAI] },
+    Provider { names: &["gemini", "google", "gcp.gemini", "gcp.gen_ai"], vendor: "gemini", formats: &[&GEMINI_LIVE, &GEMINI, &GEMINI_INTERACTIONS, &GEMINI_OPENAI] },
+    Provider { names: &["vertex_ai", "vertex", "vertexai", "gcp.vertex_ai"], vendor: "vertex_ai", formats: &[&GEMINI_LIVE, &GEMINI, &ANTHROPIC, &VERTEX_OPENAI] },
     Provider { names: &["bedrock", "aws.bedrock", "aws_bedrock", "amazon_bedrock", "aws"], vendor: "bedrock", formats: &[&ANTHROPIC, &BEDROCK_CONVERSE, &OPENAI, &BEDROCK_METRICS, &BEDROCK_TITAN, &BEDROCK_LLAMA, &BEDROCK_HEADERS] },
     Provider { names: &["mistral", "mistral_ai", "mistralai"], vendor: "mistral", formats: &[&MISTRAL] },
     Provider { names: &["cohere"], vendor: "cohere", formats: &[&COHERE] },

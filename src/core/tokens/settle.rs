@@ -42,13 +42,21 @@ struct Places {
 /// can: the first reading that adds up to it holds, the declared one before all others. (Some models report more reasoning
 /// than output, inside it.)
 pub(super) fn settle(format: &Format, counts: &Counts) -> Usage {
+    let untold = match counts.total {
+        Some(total) if format.hides_reasoning && counts.reasoning == 0 => {
+            total - counts.input() - counts.output
+        }
+        _ => 0,
+    };
+    let counts = &Counts { reasoning: counts.reasoning + untold.max(0), ..*counts };
     let declared =
         Places { cached: format.cached, reasoned: format.reasoned, audio: format.heard, more: format.more };
     let places = match counts.total {
         None => None,
         Some(total) => declared.and_others().find(|places| {
+            let is_inside = places.reasoned == Place::Inside && declared.reasoned != Place::Inside;
             counts.fit(places)
-                && (counts.reasoning <= counts.output || places.reasoned == declared.reasoned)
+                && (!is_inside || counts.reasoning <= counts.output)
                 && counts.sum(places) == total
         }),
     };
@@ -235,9 +243,17 @@ mod tests {
         assert_eq!(chat(10, 0, 30, 20, Some(60)), [10, 0, 0, 50, 20, 0], "beside");
         assert_eq!(chat(10, 4, 30, 20, Some(64)), [10, 4, 0, 50, 20, 0], "both beside");
         assert_eq!(chat(10, 0, 16, 19, Some(26)), [10, 0, 0, 16, 16, 0], "more than its whole");
+        assert_eq!(chat(27, 0, 45, 504, Some(576)), [27, 0, 0, 549, 504, 0], "beside, if more");
+        assert_eq!(chat(10, 4, 0, 50, Some(60)), [6, 4, 0, 50, 50, 0], "nothing but reasoning");
         let xai = json!({"usage": {"prompt_tokens": 10, "completion_tokens": 30, "total_tokens": 40,
             "completion_tokens_details": {"reasoning_tokens": 20}}});
         assert_eq!(kinds("xai", &xai), [10, 0, 0, 30, 20, 0], "declared beside, and inside");
+        let untold = |provider| {
+            let usage = json!({"prompt_tokens": 10, "completion_tokens": 20, "total_tokens": 80});
+            kinds(provider, &json!({"usage": usage}))
+        };
+        assert_eq!(untold("openai"), [10, 0, 0, 20, 0, 50]);
+        assert_eq!(untold("gemini"), [10, 0, 0, 70, 50, 0], "in the total alone");
     }
 
     #[test]

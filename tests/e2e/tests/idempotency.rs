@@ -108,6 +108,41 @@ fn sixteen_sessions_record_the_same_ten_thousand_keys_once() {
     assert_eq!(number(&mut client, "SELECT count(*) FROM llm_usage.verify()"), 0);
 }
 
+/// Of each key a batch tells two things that are not so, in one order or the other.
+fn untrue(round: u64, places: [u64; 2]) -> Value {
+    let other = |key: u64, place: u64| {
+        let mut element = element(key);
+        element["prompt_tokens"] = json!(1_000_000 + 2 * round + place);
+        element
+    };
+    Value::Array((0..60).flat_map(|key| places.map(|place| other(key, place))).collect())
+}
+
+#[test]
+fn conflicts_of_the_same_keys_at_once_wait_in_turn() {
+    const ROUNDS: u64 = 10;
+    let cluster = Cluster::shared();
+    let database = cluster.create_database();
+    let mut client = cluster.connect(&database);
+    record_batch(&mut client, &(0..60).collect::<Vec<_>>(), &mut Statuses::new()).expect("a batch");
+    let start = Barrier::new(2);
+    thread::scope(|scope| {
+        for places in [[0, 1], [1, 0]] {
+            let (mut client, start) = (cluster.connect(&database), &start);
+            scope.spawn(move || {
+                for round in 0..ROUNDS {
+                    start.wait();
+                    let record = "SELECT llm_usage.record_usage_batch($1)";
+                    client.query_one(record, &[&untrue(round, places)]).expect("no deadlock");
+                }
+            });
+        }
+    });
+    let told = "SELECT sum(times)::bigint FROM llm_usage.conflicts";
+    assert_eq!(number(&mut client, told), (60 * 2 * 2 * ROUNDS).cast_signed());
+    assert_eq!(number(&mut client, "SELECT count(*) FROM llm_usage.usage_events"), 60);
+}
+
 #[test]
 fn a_rollback_of_the_first_lets_the_second_record() {
     let cluster = Cluster::shared();

@@ -68,6 +68,14 @@ SELECT status FROM llm_usage.settle_budget(:two, '{"cost": 1.5, "request_id": "k
 SELECT spent, held FROM llm_usage.budget_status WHERE budget_id = 71;
 SELECT status FROM llm_usage.settle_budget(:two, '{"cost": 1.5, "request_id": "another"}');
 SELECT spent, held FROM llm_usage.budget_status WHERE budget_id = 71;
+-- Attributes of any depth, as other calls take them, and estimates of any size.
+SELECT hold_id AS deep FROM llm_usage.reserve_budget(71, 'm', cost => 1, attrs => (repeat('{"a":', 200) || '1' || repeat('}', 200))::jsonb) \gset
+SELECT status FROM llm_usage.settle_budget(:deep, '{"cost": 1, "request_id": "deep"}');
+SELECT length(attrs::text) FROM llm_usage.usage_events WHERE request_id = 'deep';
+SELECT hold_id AS wide FROM llm_usage.reserve_budget(71, 'm', cost => 1) \gset
+SELECT llm_usage.settle_budget(:wide, '{"cost": 1, "attrs": [1]}');
+SELECT status FROM llm_usage.settle_budget(:wide, '{"cost": 1, "attrs": {"n": 1e20000}}');
+SELECT llm_usage.reserve_budget(71, prompt_tokens => 9223372036854775807, completion_tokens => 1);
 -- A price that is taken back is not remembered.
 WITH ins AS (INSERT INTO llm_usage.model_prices (vendor, model, input_per_token) VALUES ('v', 'ghost2', 1) RETURNING 1 AS one)
 SELECT (llm_usage.check_budget(71, 'ghost2', prompt_tokens => 1)).verdict, 1 / (ins.one - 1) FROM ins;

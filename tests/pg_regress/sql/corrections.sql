@@ -175,6 +175,23 @@ SELECT llm_usage.fold() > 0 AS folded;
 SELECT day, requests, total_tokens, cost FROM llm_usage.usage_by_app WHERE app_id = 95 AND requests <> 0;
 SELECT status, cost FROM llm_usage.record_usage('m', app_id => 95, completion_tokens => 100, cost => 2, request_id => 'moved', occurred_at => '2024-05-31 23:59:59Z');
 
+-- One that was recorded in a month that is dropped then stands in its own, and cost what it costs there.
+SELECT id AS moved FROM llm_usage.record_usage('m', app_id => 99, cost => 1, request_id => 'moved', quality => 'partial', occurred_at => '2024-05-31 23:59:59Z') \gset
+SELECT status FROM llm_usage.record_usage('m', app_id => 99, cost => 2, request_id => 'moved', occurred_at => '2024-06-01 00:00:01Z');
+SELECT count(*) > 0 AS maintained FROM llm_usage.maintain();
+DELETE FROM llm_usage._dropped_months WHERE month = '2024-05-01';
+SELECT llm_usage.fold() >= 0 AS folded, llm_usage.drop_month('2024-05-01') > 0 AS dropped;
+SELECT status, cost, currency FROM llm_usage.record_usage('m', app_id => 99, cost => 2, request_id => 'moved', occurred_at => '2024-06-01 00:00:01Z');
+SELECT day, requests, cost FROM llm_usage.usage_by_app WHERE app_id = 99 AND requests <> 0;
+\set SHOW_CONTEXT never
+SELECT llm_usage.void_usage(:moved);
+\set SHOW_CONTEXT errors
+
+-- What was recorded under a key stands beside what was given, to the last null.
+SELECT status FROM llm_usage.record_usage('m', app_id => 99, prompt_tokens => 5, request_id => 'nulls', attrs => '{"a": null, "b": {"c": null, "d": [null, {"e": null}]}}');
+SELECT status FROM llm_usage.record_usage('m', app_id => 99, prompt_tokens => 6, request_id => 'nulls', attrs => '{"a": null}');
+SELECT recorded -> 'attrs' AS recorded, given -> 'attrs' AS given, recorded ? 'user_id' AS has_user FROM llm_usage.conflicts WHERE request_id = 'nulls';
+
 -- A line to which hand corrections have added requests is priced, corrected and taken back all the same.
 SELECT id AS twice FROM llm_usage.record_usage('twice', vendor => 'v', app_id => 96, prompt_tokens => 10) \gset
 INSERT INTO llm_usage.usage_events (occurred_at, app_id, vendor, model, corrects, requests) SELECT e.occurred_at, 96, 'v', 'twice', :twice, 1 FROM llm_usage.usage_events e WHERE e.id = :twice;

@@ -98,6 +98,21 @@ SELECT llm_usage.import_prices('{"v/fm": {"litellm_provider": "v", "input_cost_p
 SELECT llm_usage.import_prices('{"v/fm": {"litellm_provider": "v", "input_cost_per_token": 3}}') ->> 'changed' AS changed;
 SELECT array_agg(p.cost ORDER BY a.at) AS costs
   FROM (VALUES (timestamptz '2020-01-01'), (now()), ('2090-01-01')) a (at), llm_usage._price('fm', 'v', NULL, a.at, 1, 0, 0, 0) p;
+-- Also of one that this transaction has imported.
+BEGIN;
+SELECT n, llm_usage.import_prices(format('{"v/z": {"litellm_provider": "v", "input_cost_per_token": %s}}', n)::jsonb) ->> 'changed' AS changed FROM generate_series(1, 4) n;
+SELECT cost FROM llm_usage.record_usage('z', vendor => 'v', prompt_tokens => 1, occurred_at => now() + interval '1 second');
+ROLLBACK;
+-- A long context that a tier prices no more is unknown while the ordinary tier has one, and costs what the tier does when that has none.
+SELECT llm_usage.import_prices(jsonb_build_object('v1/t', c.extra || '{"litellm_provider": "v1", "input_cost_per_token": 10, "input_cost_per_token_batches": 5}'), c.at) ->> 'changed' AS changed
+  FROM (VALUES (1, timestamptz '2026-01-01', jsonb '{"input_cost_per_token_above_200k_tokens": 20, "input_cost_per_token_above_200k_tokens_batches": 10}'),
+               (2, '2026-02-01', '{"input_cost_per_token_above_200k_tokens": 20}'), (3, '2026-03-01', '{}')) c (n, at, extra) ORDER BY c.n;
+SELECT at::date, coalesce(tier, 'ordinary') AS tier, llm_usage._price('t', 'v1', tier, at, 300000, 0, 0, 0)
+  FROM (VALUES (timestamptz '2026-01-02'), ('2026-02-02'), ('2026-03-02')) a (at), (VALUES (NULL), ('batch')) t (tier) ORDER BY 1, 2 DESC;
+-- A catalogue alone says the same.
+SELECT llm_usage.import_prices('{"v2/t": {"litellm_provider": "v2", "input_cost_per_token": 10, "input_cost_per_token_above_200k_tokens": 20}}') ->> 'added' AS added;
+SELECT llm_usage.import_prices('{"v2/t": {"litellm_provider": "v2", "input_cost_per_token": 10, "input_cost_per_token_batches": 5}}', '2026-03-01') ->> 'changed' AS changed;
+SELECT cost FROM llm_usage.record_usage('t', vendor => 'v2', service_tier => 'batch', prompt_tokens => 300000, occurred_at => '2026-03-02');
 -- A name such as zai/glm means the model of that vendor, not the one that a reseller calls so; else nobody, if there is such a vendor.
 SELECT llm_usage.import_prices('{"zai/glm": {"litellm_provider": "zai", "input_cost_per_token": 6}, "shop/zai/glm": {"litellm_provider": "shop", "input_cost_per_token": 4},
   "shop/zai/new": {"litellm_provider": "shop", "input_cost_per_token": 4}, "shop/maker/new": {"litellm_provider": "shop", "input_cost_per_token": 5}}') ->> 'added' AS added;

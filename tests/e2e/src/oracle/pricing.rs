@@ -47,6 +47,29 @@ pub struct PriceRow {
     pub media: [Option<BigDecimal>; MEDIA.len()],
 }
 
+impl PriceRow {
+    fn amounts(&self) -> [Option<String>; 8 + MEDIA.len()] {
+        let [read_audio, read_image, prompt_image, prompt_video, image, video] = &self.media;
+        [
+            &self.input,
+            &self.output,
+            &self.cache_read,
+            &self.cache_write,
+            &self.cache_write_1h,
+            &self.reasoning,
+            &self.prompt_audio,
+            &self.completion_audio,
+            read_audio,
+            read_image,
+            prompt_image,
+            prompt_video,
+            image,
+            video,
+        ]
+        .map(|amount| amount.as_ref().map(super::digits))
+    }
+}
+
 /// What stands in the ledger afterwards.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Priced {
@@ -169,13 +192,17 @@ fn cost(event: &Event, row: &PriceRow, prices: &[PriceRow]) -> Option<BigDecimal
     let reasoning = part(of_completion, Some(event.reasoning));
     let audio_out = part(of_completion, event.completion_audio);
     let (image_out, video_out) = (part(of_completion, image), part(of_completion, video));
-    let lists = prices.iter().filter(|row| row.source != Source::Own);
+    let lists = || prices.iter().filter(|row| row.source != Source::Own);
     let ordinary = match row.source == Source::Own || row.service_tier.is_empty() {
         true => None,
-        false => best_of(event, lists, &row.vendor, &row.model, ""),
+        false => best_of(event, lists(), &row.vendor, &row.model, ""),
     };
-    if ordinary.is_some_and(|ordinary| ordinary.above_tokens > row.above_tokens) {
-        return None;
+    if let Some(long) = ordinary.filter(|ordinary| ordinary.above_tokens > row.above_tokens) {
+        let shorter = lists().filter(|listed| listed.above_tokens <= row.above_tokens);
+        let short = best_of(event, shorter, &row.vendor, &row.model, "");
+        if short.is_none_or(|short| short.amounts() != long.amounts()) {
+            return None;
+        }
     }
     type Price = Option<BigDecimal>;
     let or = |own: fn(&PriceRow) -> &Price, whole: fn(&PriceRow) -> &Price| match (own(row), ordinary) {
