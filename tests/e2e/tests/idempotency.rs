@@ -126,18 +126,21 @@ fn conflicts_of_the_same_keys_at_once_wait_in_turn() {
     let mut client = cluster.connect(&database);
     record_batch(&mut client, &(0..60).collect::<Vec<_>>(), &mut Statuses::new()).expect("a batch");
     let start = Barrier::new(2);
-    thread::scope(|scope| {
-        for places in [[0, 1], [1, 0]] {
+    let errors: Vec<Error> = thread::scope(|scope| {
+        let sessions = [[0, 1], [1, 0]].map(|places| {
             let (mut client, start) = (cluster.connect(&database), &start);
             scope.spawn(move || {
-                for round in 0..ROUNDS {
+                let record = "SELECT llm_usage.record_usage_batch($1)";
+                let round = |round| {
                     start.wait();
-                    let record = "SELECT llm_usage.record_usage_batch($1)";
-                    client.query_one(record, &[&untrue(round, places)]).expect("no deadlock");
-                }
-            });
-        }
+                    client.query_one(record, &[&untrue(round, places)]).err()
+                };
+                (0..ROUNDS).filter_map(round).collect::<Vec<_>>()
+            })
+        });
+        sessions.into_iter().flat_map(|session| session.join().expect("a session")).collect()
     });
+    assert!(errors.is_empty(), "{errors:?}");
     let told = "SELECT sum(times)::bigint FROM llm_usage.conflicts";
     assert_eq!(number(&mut client, told), (60 * 2 * 2 * ROUNDS).cast_signed());
     assert_eq!(number(&mut client, "SELECT count(*) FROM llm_usage.usage_events"), 60);
