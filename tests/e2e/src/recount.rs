@@ -47,7 +47,8 @@ const RECOUNTS: [(&str, &str); 12] = [
         "SELECT p.part, sum(request), sum(input), sum(completion)
            FROM generate_subscripts($5, 1) p (part)
            JOIN ledger l ON l.at >= $5[p.part] AND l.at < least($5[p.part + 1], $6)
-          WHERE model = coalesce($4, 'gpt-4.1') GROUP BY 1",
+          WHERE model = coalesce($4, 'gpt-4.1') GROUP BY 1
+         HAVING (sum(request), sum(input), sum(completion)) <> (0, 0, 0)",
     ),
     (
         "SELECT * FROM llm_usage.user_activity($7, $1, $2)",
