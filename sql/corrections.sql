@@ -111,6 +111,7 @@ CREATE FUNCTION llm_usage._hold_event(event bigint) RETURNS void
 AS $$
 DECLARE
   of_event bigint;
+  is_gone  boolean;
 BEGIN
   IF event IS NULL THEN
     RAISE EXCEPTION 'event_id must not be null'
@@ -119,12 +120,8 @@ BEGIN
             HINT = 'Give a value: event_id => …';
   END IF;
   SELECT e.corrects INTO of_event FROM llm_usage.usage_events e WHERE e.id = event;
-  IF NOT FOUND AND EXISTS (SELECT FROM llm_usage.usage_events e WHERE e.corrects = event) THEN
-    RAISE EXCEPTION 'the event % was recorded in a month that was dropped', event
-      USING ERRCODE = 'invalid_parameter_value',
-            DETAIL = 'A better figure moved it to its own time; its rows there are kept, and reports count them.',
-            HINT = format('To change its sums, INSERT into llm_usage.usage_events what is to be added, less than 0 where it is too much, with corrects = %s, and of the time, app and model that reports show.', event);
-  ELSIF NOT FOUND THEN
+  is_gone := NOT FOUND;
+  IF is_gone AND NOT EXISTS (SELECT FROM llm_usage.usage_events e WHERE e.corrects = event) THEN
     RAISE EXCEPTION 'there is no event %', event
       USING ERRCODE = 'invalid_parameter_value',
             DETAIL = 'It was never recorded, or its month was dropped.',
@@ -137,10 +134,11 @@ BEGIN
   END IF;
   INSERT INTO llm_usage._corrected_events (event_id) VALUES (event)
   ON CONFLICT (event_id) DO UPDATE SET event_id = excluded.event_id;
-  IF llm_usage._stands_in_dropped_month(event) THEN
-    RAISE EXCEPTION 'the event % stands in a month that was dropped', event
+  -- A better figure, at its own time, or a hand correction may be of another month.
+  IF is_gone OR llm_usage._stands_in_dropped_month(event) THEN
+    RAISE EXCEPTION 'a part of the event % was in a month that was dropped', event
       USING ERRCODE = 'invalid_parameter_value',
-            DETAIL = 'A better figure moved it to its own time; its rows there are gone, and reports go on to count it.',
+            DETAIL = 'Its rows there are gone, the others are kept; reports go on to count them all.',
             HINT = format('To change its sums, INSERT into llm_usage.usage_events what is to be added, less than 0 where it is too much, with corrects = %s, and of the time, app and model that reports show.', event);
   END IF;
 END $$;

@@ -65,7 +65,8 @@ BEGIN
   RETURN ARRAY(
     SELECT o.app
       FROM (SELECT DISTINCT coalesce((e ->> 'app_id')::bigint, 0) FROM json_array_elements(events) e) o (app)
-     WHERE NOT llm_usage._may_record(o.app));
+     WHERE NOT llm_usage._may_record(o.app)
+     ORDER BY o.app);
 END $$;
 
 -- That it may not.
