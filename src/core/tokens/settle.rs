@@ -248,12 +248,26 @@ mod tests {
         let xai = json!({"usage": {"prompt_tokens": 10, "completion_tokens": 30, "total_tokens": 40,
             "completion_tokens_details": {"reasoning_tokens": 20}}});
         assert_eq!(kinds("xai", &xai), [10, 0, 0, 30, 20, 0], "declared beside, and inside");
-        let untold = |provider| {
-            let usage = json!({"prompt_tokens": 10, "completion_tokens": 20, "total_tokens": 80});
+        let more = json!({"usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15,
+            "completion_tokens_details": {"reasoning_tokens": 20}}});
+        assert_eq!(
+            kinds("xai", &more),
+            [10, 0, 0, 25, 20, -20],
+            "declared beside, and too much to be inside"
+        );
+    }
+
+    #[test]
+    fn what_the_total_of_gemini_has_beyond_its_counts_is_reasoning() {
+        let read = |provider, reasoning: Option<i64>, total: i64| {
+            let usage = json!({"prompt_tokens": 10, "completion_tokens": 20, "total_tokens": total,
+                "completion_tokens_details": {"reasoning_tokens": reasoning}});
             kinds(provider, &json!({"usage": usage}))
         };
-        assert_eq!(untold("openai"), [10, 0, 0, 20, 0, 50]);
-        assert_eq!(untold("gemini"), [10, 0, 0, 70, 50, 0], "in the total alone");
+        assert_eq!(read("gemini", None, 80), [10, 0, 0, 70, 50, 0]);
+        assert_eq!(read("gemini", Some(50), 80), [10, 0, 0, 70, 50, 0], "said");
+        assert_eq!(read("gemini", None, 25), [10, 0, 0, 20, 0, -5], "a total that has less");
+        assert_eq!(read("openai", None, 80), [10, 0, 0, 20, 0, 50], "nobody else's");
     }
 
     #[test]
