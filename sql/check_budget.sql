@@ -238,63 +238,12 @@ BEGIN
                 WHERE b.id = ANY (ids) AND b.entity_type = 'App' AND llm_usage._may_record(b.entity_id));
 END $$;
 
--- The cost of a call as far as it is known: the given one, else that of the tokens at the present price.
-CREATE FUNCTION llm_usage._call_cost(
-    model text, vendor text, INOUT cost numeric, INOUT currency text, prompt_tokens bigint, completion_tokens bigint)
-  LANGUAGE plpgsql
-  SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-  IF cost < 0 OR cost >= 1e15 OR NOT coalesce(prompt_tokens, 0) BETWEEN 0 AND 1e15::bigint
-     OR NOT coalesce(completion_tokens, 0) BETWEEN 0 AND 1e15::bigint THEN
-    RAISE EXCEPTION 'an estimate must be from 0 to below 10^15'
-      USING ERRCODE = 'invalid_parameter_value',
-            DETAIL = format('cost is %s, prompt_tokens %s, completion_tokens %s.', coalesce(cost::text, 'NULL'), coalesce(prompt_tokens::text, 'NULL'),
-                            coalesce(completion_tokens::text, 'NULL')),
-            HINT = 'Give the most that the call may take.';
-  END IF;
-  IF currency !~ '^[A-Z]{3}$' THEN
-    RAISE EXCEPTION 'invalid currency: "%"', currency
-      USING ERRCODE = 'invalid_parameter_value',
-            DETAIL = 'No budget and no event can be in it.',
-            HINT = 'Give an ISO 4217 code in capitals, such as USD.';
-  END IF;
-  IF cost IS NOT NULL THEN
-    currency := coalesce(currency, llm_usage._default_currency());
-  ELSIF model IS NULL THEN
-    cost := 0;
-    currency := NULL;
-  ELSE
-    SELECT p.cost, p.currency INTO cost, currency
-      FROM llm_usage._price(model, vendor, NULL, clock_timestamp(), prompt_tokens, 0, 0, completion_tokens) p;
-  END IF;
-END $$;
-
 CREATE FUNCTION llm_usage.check_budget(
     app_id bigint DEFAULT 0, model text DEFAULT NULL, user_id bigint DEFAULT NULL, llm_id bigint DEFAULT 0,
     vendor text DEFAULT NULL, attrs jsonb DEFAULT NULL, cost numeric DEFAULT NULL, currency text DEFAULT NULL,
     prompt_tokens bigint DEFAULT 0, completion_tokens bigint DEFAULT 0)
   RETURNS llm_usage.budget_decision
-  LANGUAGE plpgsql
-  SET search_path = pg_catalog, pg_temp
-  SET jit = off
-  SET plan_cache_mode = force_generic_plan
-  SET enable_seqscan = off
-  SET enable_bitmapscan = off
-AS $$
-DECLARE
-  call     record := llm_usage._call_cost(model, vendor, cost, currency, prompt_tokens, completion_tokens);
-  ids      bigint[] := llm_usage._call_budgets(app_id, llm_id, user_id, model, vendor, attrs::text);
-  shown    bigint[];
-  decision llm_usage.budget_decision;
-BEGIN
-  PERFORM llm_usage._own_app(coalesce(app_id, 0));
-  IF llm_usage._has_row_security('llm_usage.budgets'::regclass) THEN
-    shown := llm_usage._shown_budgets(ids);
-  END IF;
-  SELECT d.verdict, NULL, d.budget_id, d.spent, d.held, d.remaining, d.resets_at, d.reason INTO decision
-    FROM llm_usage._decide(ids, call.cost, call.currency, coalesce(prompt_tokens, 0) + coalesce(completion_tokens, 0), false, shown) d;
-  RETURN decision;
-END $$;
+  LANGUAGE c VOLATILE PARALLEL UNSAFE
+  AS 'MODULE_PATHNAME', 'check_budget_wrapper';
 COMMENT ON FUNCTION llm_usage.check_budget(bigint, text, bigint, bigint, text, jsonb, numeric, text, bigint, bigint) IS
   'Whether a call may go ahead, by all budgets that it counts for: those of its app, model, user, LLM, vendor (as the event will name it), attributes, and of everything. What is committed counts, folded or not, and what is held. The call is taken for what it may cost at most: cost in currency (default llm_usage.default_currency), else its tokens at the present price; without a model and a cost it is only asked whether anything is left. Nothing is held: of two calls that ask at once both may be allowed; reserve_budget() keeps them apart. Errors: 22023 for a bad estimate or currency; 55000 where a budget needs an attribute''s events of a month that was dropped.';

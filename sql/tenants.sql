@@ -53,28 +53,29 @@ BEGIN
      WHERE NOT EXISTS (SELECT FROM llm_usage.apps a WHERE a.id = app AND a.owner_id = coalesce(t.tenant, llm_usage._tenant())));
 END $$;
 
--- Those of checked events' apps that it may not record for. Who is no tenant is asked once, whatever comes.
-CREATE FUNCTION llm_usage._foreign_apps(events json) RETURNS bigint[]
-  LANGUAGE plpgsql STABLE SECURITY DEFINER
-  SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-  IF NOT EXISTS (SELECT FROM llm_usage._tenant_roles()) THEN
-    RETURN '{}';
-  END IF;
-  RETURN ARRAY(
-    SELECT o.app
-      FROM (SELECT DISTINCT coalesce((e ->> 'app_id')::bigint, 0) FROM json_array_elements(events) e) o (app)
-     WHERE NOT llm_usage._may_record(o.app)
-     ORDER BY o.app);
-END $$;
-
 -- That it may not.
 CREATE FUNCTION llm_usage._no_app(app bigint) RETURNS jsonb
   LANGUAGE sql IMMUTABLE
   RETURN jsonb_build_object('reason', format('there is no app %s to record for', app),
                             'detail', 'A tenant records for the apps that it owns.',
                             'hint', 'Give the app_id of one of them: SELECT id FROM llm_usage.apps.');
+
+-- Those of some apps that it may not record for, ascending, and why. Who is no tenant is asked once, whatever comes.
+CREATE FUNCTION llm_usage._foreign_apps(apps bigint[]) RETURNS TABLE (app bigint, reason text, detail text, hint text)
+  LANGUAGE plpgsql STABLE SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  IF NOT EXISTS (SELECT FROM llm_usage._tenant_roles()) THEN
+    RETURN;
+  END IF;
+  RETURN QUERY
+  SELECT o.app, n.refusal ->> 'reason', n.refusal ->> 'detail', n.refusal ->> 'hint'
+    FROM (SELECT DISTINCT a FROM unnest(apps) a) o (app)
+   CROSS JOIN LATERAL llm_usage._no_app(o.app) n (refusal)
+   WHERE NOT llm_usage._may_record(o.app)
+   ORDER BY o.app;
+END $$;
 
 -- The app, if the session may record for it: what runs with the owner's rights is bound by no policy.
 CREATE FUNCTION llm_usage._refuse_app(app bigint) RETURNS void

@@ -250,11 +250,9 @@ fn take_drawn(id: i64) -> bool {
     })
 }
 
-/// Draws ids for rows of `usage_events` that are written by the next statement: a request key names its event before that
-/// is there.
-#[pg_extern(schema = "llm_usage", volatile, parallel_unsafe, requires = ["schema"])]
-fn _draw_ids(ledger: pg_sys::Oid, sequence: pg_sys::Oid, how_many: i32) -> Vec<i64> {
-    let ids = pg::draw_ids(ledger, sequence, how_many);
+/// Draws ids for rows of `usage_events` that are about to be written: a request key names its event before that is there.
+pub fn draw(ledger: pg_sys::Oid, how_many: usize) -> Vec<i64> {
+    let ids = pg::draw_ids(ledger, pg::relation(Ledger::UsageEvents.names().1), how_many);
     let within = pg::transaction::subtransaction();
     let awaited = ids.iter().map(|id| Drawn { id: *id, within, is_awaited: true });
     DRAWN.with_borrow_mut(|drawn| drawn.extend(awaited));
@@ -263,8 +261,7 @@ fn _draw_ids(ledger: pg_sys::Oid, sequence: pg_sys::Oid, how_many: i32) -> Vec<i
 }
 
 /// Of ids that were drawn so, which ascend, no row is written: their request keys were known.
-#[pg_extern(schema = "llm_usage", volatile, parallel_unsafe, requires = ["schema"])]
-fn _release_ids(ids: Vec<i64>) {
+pub fn release(ids: &[i64]) {
     DRAWN.with_borrow_mut(|drawn| {
         for drawn in drawn.iter_mut().filter(|drawn| ids.binary_search(&drawn.id).is_ok()) {
             drawn.is_awaited = false;

@@ -16,9 +16,11 @@ use crate::pg;
 use crate::pg::decimal::is_small_amount;
 use crate::pg::row::Columns;
 use crate::prices;
+use crate::record::Event;
 
-const COST: usize = event_column("cost");
-const CURRENCY: usize = event_column("currency");
+pub const COST: usize = event_column("cost");
+pub const CURRENCY: usize = event_column("currency");
+pub const TIME: usize = event_column("occurred_at");
 const MODEL: usize = event_column("model");
 const REPORTED_COST: usize = event_column("reported_cost");
 // Columns that no writer gives stand behind the others.
@@ -26,10 +28,24 @@ const CORRECTS: usize = EVENT_COLUMNS.len();
 const PRICED: usize = EVENT_COLUMNS.len() + 1;
 pub const ID: usize = EVENT_COLUMNS.len() + 2;
 const REQUESTS: usize = EVENT_COLUMNS.len() + 3;
+pub const COLUMNS: usize = EVENT_COLUMNS.len() + 4;
 
 /// The names of the columns that are read of an event; their places here are the constants above.
 pub fn names() -> impl Iterator<Item = &'static str> {
     EVENT_COLUMNS.iter().map(|(name, _)| *name).chain(["corrects", "priced", "id", "requests"])
+}
+
+/// The types of those that a writer may give, and of the id behind them.
+pub fn given_types() -> impl Iterator<Item = (usize, pg_sys::Oid)> {
+    let of = |kind| match kind {
+        Kind::Attrs => pg_sys::JSONBOID,
+        Kind::Cost => pg_sys::NUMERICOID,
+        Kind::Count | Kind::Difference | Kind::Requests => pg_sys::INT4OID,
+        Kind::Id => pg_sys::INT8OID,
+        Kind::Instant => pg_sys::TIMESTAMPTZOID,
+        Kind::Currency | Kind::Quality | Kind::Text => pg_sys::TEXTOID,
+    };
+    EVENT_COLUMNS.iter().map(move |(_, kind)| of(*kind)).enumerate().chain([(ID, pg_sys::INT8OID)])
 }
 
 /// How many requests an event adds, as `_requests()` has it.
@@ -72,22 +88,52 @@ fn check_and_price<'a>(
             (_, false) => row.with(trigger, [id, (PRICED, None)]).map(Some),
         };
     }
-    let cost = cost(&row)?;
-    let priced = (PRICED, cost.is_some().into_datum());
-    let priced_row = match cost {
-        None => row.with(trigger, [id, priced])?,
-        Some((cost, currency)) => {
-            let is_moved = row.text(CURRENCY) != Some(&currency);
-            let cost = (COST, pg::numeric(&cost)?.into_datum());
-            let currency = (CURRENCY, currency.into_datum());
-            match is_moved && !row.is_null(REPORTED_COST) {
-                false => row.with(trigger, [id, priced, cost, currency])?,
-                // What was reported is in the other currency.
-                true => row.with(trigger, [id, priced, cost, currency, (REPORTED_COST, None)])?,
+    let priced_row = match priced(&row)? {
+        Priced { cost: None, .. } => row.with(trigger, [id, (PRICED, false.into_datum())])?,
+        Priced { cost: Some([cost, currency]), keeps_reported } => {
+            let priced = (PRICED, true.into_datum());
+            let (cost, currency) = ((COST, Some(cost)), (CURRENCY, Some(currency)));
+            match keeps_reported {
+                true => row.with(trigger, [id, priced, cost, currency])?,
+                false => row.with(trigger, [id, priced, cost, currency, (REPORTED_COST, None)])?,
             }
         }
     };
     Ok(Some(priced_row))
+}
+
+/// What the trigger does, for an event that was checked and comes from a writer of ours.
+pub fn complete(event: &mut Event) -> Result<(), ErrorReport> {
+    let row = event.columns();
+    let checked = Ledger::UsageEvents.checked_id(Some(row.number(ID)))?;
+    if row.is_null(COST) {
+        let priced = priced(&row)?;
+        event.set(PRICED, priced.cost.is_some());
+        if let Some([cost, currency]) = priced.cost {
+            event.set(COST, cost);
+            event.set(CURRENCY, currency);
+        }
+        if !priced.keeps_reported {
+            event.set(REPORTED_COST, None::<i64>);
+        }
+    }
+    event.set(ID, checked.id);
+    Ok(())
+}
+
+/// What pricing makes of an event.
+struct Priced {
+    /// Cost and currency, if a price is known.
+    cost: Option<[pg_sys::Datum; 2]>,
+    /// What was reported is not in another currency now.
+    keeps_reported: bool,
+}
+
+fn priced(row: &Columns) -> Result<Priced, ErrorReport> {
+    let Some((cost, currency)) = cost(row)? else { return Ok(Priced { cost: None, keeps_reported: true }) };
+    let keeps_reported = row.is_null(REPORTED_COST) || row.text(CURRENCY) == Some(&currency);
+    let (cost, currency) = (pg::numeric(&cost)?.into_datum(), currency.into_datum());
+    Ok(Priced { cost: cost.zip(currency).map(|(cost, currency)| [cost, currency]), keeps_reported })
 }
 
 fn check(row: &Columns) -> Result<(), Error> {

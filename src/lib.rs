@@ -19,6 +19,7 @@ mod pg;
 mod points;
 mod prices;
 mod query;
+mod record;
 mod report;
 mod settings;
 mod worker;
@@ -143,7 +144,7 @@ extension_sql_file!("../sql/holds.sql", name = "holds", requires = ["budget_peri
 extension_sql_file!(
     "../sql/check_budget.sql",
     name = "check_budget",
-    requires = ["holds", calendar::_cut, prices::_price, budget::_decide, budget::_call_budgets]
+    requires = ["holds", calendar::_cut, prices::_price, budget::call::_spent_of]
 );
 extension_sql_file!("../sql/alerts.sql", name = "alerts", requires = ["check_budget"]);
 extension_sql_file!("../sql/views.sql", name = "views", requires = ["alerts"]);
@@ -152,19 +153,17 @@ extension_sql_file!("../sql/idempotency.sql", name = "idempotency", requires = [
 extension_sql_file!(
     "../sql/record.sql",
     name = "record",
-    requires = [
-        "idempotency",
-        given_id::_draw_ids,
-        given_id::_release_ids,
-        ingest::_checked_charge,
-        ingest::_checked_row,
-        ingest::_checked_batch
-    ]
+    requires = ["idempotency", ingest::_checked_row, record::batch::_record_usage_batch]
 );
 extension_sql_file!(
     "../sql/responses.sql",
     name = "responses",
-    requires = ["record", ingest::_response_events, ingest::_response_batch, ingest::_span_batch]
+    requires = [
+        "record",
+        record::batch::_record_response,
+        record::batch::_record_response_batch,
+        record::batch::_record_spans
+    ]
 );
 extension_sql_file!("../sql/reserve_budget.sql", name = "reserve_budget", requires = ["responses"]);
 extension_sql_file!(

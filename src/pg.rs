@@ -2,7 +2,7 @@
 //! `unsafe` of the extension.
 
 use std::cell::Cell;
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use bigdecimal::BigDecimal;
@@ -10,7 +10,7 @@ use llm_usage_core::Error;
 use llm_usage_core::calendar::DAY;
 use pgrx::array::RawArray;
 use pgrx::callconv::{BoxRet, FcInfo};
-use pgrx::datum::{Date, Datum, Internal, TimestampWithTimeZone};
+use pgrx::datum::{Date, Datum, DatumWithOid, Internal, TimestampWithTimeZone};
 use pgrx::memcxt::PgMemoryContexts;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::pgrx_sql_entity_graph::metadata::{
@@ -30,6 +30,7 @@ pub mod row;
 pub mod setting;
 pub mod tail;
 pub mod transaction;
+pub mod write;
 
 /// The kind of our advisory locks.
 const OWN_LOCKS: u16 = 76;
@@ -98,6 +99,66 @@ pub fn date(days: i64) -> Date {
 /// An exact decimal as `numeric`.
 pub fn numeric(decimal: &BigDecimal) -> Result<AnyNumeric, ErrorReport> {
     AnyNumeric::try_from(decimal.to_plain_string().as_str()).map_err(failed)
+}
+
+/// A `jsonb` of a text that is JSON.
+pub fn jsonb(text: &str) -> Result<pg_sys::Datum, ErrorReport> {
+    let text = CString::new(text).map_err(failed)?;
+    // SAFETY: the argument is what the function takes.
+    let jsonb =
+        unsafe { pgrx::direct_function_call_as_datum(pg_sys::jsonb_in, &[Some(text.as_ptr().into())]) };
+    jsonb.ok_or_else(|| failed("a jsonb that is NULL"))
+}
+
+/// An argument of a statement.
+pub fn argument<'a>(value: Option<pg_sys::Datum>, of: pg_sys::Oid) -> DatumWithOid<'a> {
+    match value {
+        // SAFETY: the callers name the type of the value.
+        Some(value) => unsafe { DatumWithOid::new(value, of) },
+        None => DatumWithOid::null_oid(of),
+    }
+}
+
+/// A row of a composite type.
+pub struct Composite(pg_sys::Datum);
+
+/// A row of the composite type that the called function returns, of the values of its columns.
+pub fn composite(
+    call: pg_sys::FunctionCallInfo,
+    columns: &[Option<pg_sys::Datum>],
+) -> Result<Composite, ErrorReport> {
+    let mut nulls: Vec<bool> = columns.iter().map(Option::is_none).collect();
+    let mut values: Vec<pg_sys::Datum> =
+        columns.iter().map(|column| column.unwrap_or(pg_sys::Datum::from(0))).collect();
+    let mut descriptor = std::ptr::null_mut();
+    // SAFETY: the call is the running one, and its type has so many columns of these types.
+    unsafe {
+        let class = pg_sys::get_call_result_type(call, std::ptr::null_mut(), &mut descriptor);
+        if class != pg_sys::TypeFuncClass::TYPEFUNC_COMPOSITE
+            || usize::try_from((*descriptor).natts).map_err(failed)? != columns.len()
+        {
+            return Err(failed("the function returns another type"));
+        }
+        let row = pg_sys::heap_form_tuple(descriptor, values.as_mut_ptr(), nulls.as_mut_ptr());
+        Ok(Composite(pg_sys::HeapTupleHeaderGetDatum((*row).t_data)))
+    }
+}
+
+// SAFETY: the type is external; functions that return it are declared in SQL files.
+unsafe impl SqlTranslatable for Composite {
+    const TYPE_IDENT: &'static str = pgrx::pgrx_resolved_type!(Composite);
+    const TYPE_ORIGIN: TypeOrigin = TypeOrigin::External;
+    const ARGUMENT_SQL: Result<SqlMappingRef, ArgumentError> =
+        Err(ArgumentError::NotValidAsArgument("Composite"));
+    const RETURN_SQL: Result<ReturnsRef, ReturnsError> =
+        Ok(ReturnsRef::One(SqlMappingRef::literal("record")));
+}
+
+// SAFETY: the datum is a row of the type that the function returns.
+unsafe impl BoxRet for Composite {
+    unsafe fn box_into<'fcx>(self, fcinfo: &mut FcInfo<'fcx>) -> Datum<'fcx> {
+        unsafe { fcinfo.return_raw_datum(self.0) }
+    }
 }
 
 /// The elements of an argument, in microseconds since 2000 as [`TimestampWithTimeZone::into_inner`] gives them; not copied.
@@ -195,6 +256,34 @@ pub fn with_latest_snapshot<T>(body: impl FnOnce(bool) -> Result<T, ErrorReport>
     // SAFETY: the one pushed above.
     unsafe { pg_sys::PopActiveSnapshot() };
     result
+}
+
+/// Runs the body in a snapshot that has all that this session wrote, as a statement of its own would.
+pub fn with_own_snapshot<T>(body: impl FnOnce() -> Result<T, ErrorReport>) -> Result<T, ErrorReport> {
+    // SAFETY: as above.
+    unsafe { pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot()) };
+    let result = body();
+    // SAFETY: the one pushed above.
+    unsafe { pg_sys::PopActiveSnapshot() };
+    result
+}
+
+/// The isolation level, as it is written.
+pub fn isolation_level() -> &'static str {
+    // SAFETY: a plain variable of this process.
+    match unsafe { pg_sys::XactIsoLevel } as u32 {
+        pg_sys::XACT_READ_UNCOMMITTED => "READ UNCOMMITTED",
+        pg_sys::XACT_READ_COMMITTED => "READ COMMITTED",
+        pg_sys::XACT_REPEATABLE_READ => "REPEATABLE READ",
+        _ => "SERIALIZABLE",
+    }
+}
+
+/// The next number of a sequence, whoever asks for it.
+pub fn next_number(sequence: &CStr) -> Option<i64> {
+    let sequence = relation(sequence);
+    // SAFETY: the argument is what the function takes.
+    with_rights(|| unsafe { pgrx::direct_function_call(pg_sys::nextval_oid, &[sequence.into_datum()]) })
 }
 
 unsafe extern "C-unwind" {
@@ -310,7 +399,7 @@ pub fn announce_change(trigger: &PgTrigger) -> Result<(), ErrorReport> {
 
 /// Ids of a ledger's rows that are about to be written: as its INSERT does, first the lock, which the fold waits for, and
 /// then the ids.
-pub fn draw_ids(ledger: pg_sys::Oid, sequence: pg_sys::Oid, count: i32) -> Vec<i64> {
+pub fn draw_ids(ledger: pg_sys::Oid, sequence: pg_sys::Oid, count: usize) -> Vec<i64> {
     // SAFETY: a relation, or the server raises an error.
     unsafe { pg_sys::LockRelationOid(ledger, pg_sys::RowExclusiveLock as i32) };
     with_rights(|| {

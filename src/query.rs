@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::ffi::CStr;
 
 use bigdecimal::BigDecimal;
 use llm_usage_core::calendar::format_day;
@@ -13,7 +14,9 @@ use pgrx::spi::SpiHeapTupleData;
 
 use crate::error::failed;
 use crate::pg::plan::{Plan, Sees};
-use crate::pg::{days, micros};
+use crate::pg::setting::with_settings;
+use crate::pg::write::{self, Table};
+use crate::pg::{self, days, micros};
 
 /// A row of a query's answer.
 pub struct Row<'a>(SpiHeapTupleData<'a>);
@@ -75,6 +78,43 @@ pub fn select<T>(
     shape: impl FnMut(Row) -> Result<T, ErrorReport>,
 ) -> Result<Vec<T>, ErrorReport> {
     run(query, args, Sees::CallersRows, shape)
+}
+
+/// As [`select`], by a plan that finds every part by an index, however small a table was when it was made.
+pub fn select_by_index<T>(
+    query: &'static str,
+    args: &[DatumWithOid],
+    shape: impl FnMut(Row) -> Result<T, ErrorReport>,
+) -> Result<Vec<T>, ErrorReport> {
+    const SETTINGS: [(&CStr, &CStr); 4] = [
+        (c"plan_cache_mode", c"force_generic_plan"),
+        (c"jit", c"off"),
+        (c"enable_seqscan", c"off"),
+        (c"enable_bitmapscan", c"off"),
+    ];
+    with_settings(&SETTINGS, || run(query, args, Sees::CallersRows, shape))
+}
+
+/// Writes a row of a table of ours, without a plan where that can be, else by a statement with the same values.
+pub fn insert<const N: usize>(
+    table: &CStr,
+    columns: [(&'static str, pg_sys::Oid, Option<pg_sys::Datum>); N],
+    statement: &'static str,
+) -> Result<(), ErrorReport> {
+    let table = pg::relation(table);
+    let direct = match write::is_writable(table) {
+        true => Table::open(table, || columns.iter().map(|(name, ..)| *name), None)?,
+        false => None,
+    };
+    if let Some(mut table) = direct {
+        let values = columns.map(|(.., value)| value.unwrap_or(pg_sys::Datum::from(0)));
+        table.insert(&values, &columns.map(|(.., value)| value.is_none()));
+        table.close();
+        write::show_written();
+        return Ok(());
+    }
+    let args = columns.map(|(_, of, value)| pg::argument(value, of));
+    select_latest(statement, &args, |_| Ok(())).map(|_| ())
 }
 
 /// Runs a query in a snapshot of its own, taken now.

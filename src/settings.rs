@@ -53,6 +53,12 @@ pub fn define() {
     }
 }
 
+/// The currency of a cost that is given without one.
+pub fn default_currency() -> String {
+    let currency = DEFAULT_CURRENCY.get().map(|currency| currency.to_string_lossy().into_owned());
+    currency.unwrap_or_else(|| "USD".to_owned())
+}
+
 /// `None` if the worker is not to fold.
 pub fn fold_interval() -> Option<Duration> {
     let milliseconds = u64::try_from(FOLD_INTERVAL.get()).unwrap_or_default();

@@ -9,18 +9,26 @@ use llm_usage_core::budget::{self, Answer, Budget, Call, Entity, Kind, Standing,
 use llm_usage_core::event::MOST_BYTES;
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys::panic::ErrorReport;
-use pgrx::prelude::*;
 
 use crate::error::failed;
 use crate::locks;
 use crate::pg;
 use crate::query::{self, Row};
 
+use call::Asker;
+
+pub mod call;
+mod holds;
 mod spent;
 mod tail;
 
 /// Sums of rollups, budgets and calls that a session remembers at most, of each.
 const MOST_REMEMBERED: usize = 10_000;
+
+/// The columns of `_held`, in the order in which they are read and written.
+fn held_columns() -> impl Iterator<Item = &'static str> {
+    ["budget_id", "hold_id", "expires_at", "amount"].into_iter()
+}
 
 /// A budget in its present period, and where to look for what is spent.
 struct Asked {
@@ -35,82 +43,59 @@ struct Asked {
     holds: (i64, i64),
 }
 
-/// The budgets that a call counts for; `attrs` is a JSON object, which may be of any depth and is not read here.
-#[pg_extern(schema = "llm_usage", volatile, parallel_unsafe, requires = ["schema"])]
-fn _call_budgets(
-    app_id: Option<i64>,
-    llm_id: Option<i64>,
-    user_id: Option<i64>,
-    model: Option<String>,
-    vendor: Option<String>,
-    attrs: Option<&str>,
-) -> Result<Vec<i64>, ErrorReport> {
+/// The budgets that a call counts for; its attributes may be of any depth and are not read here.
+fn budgets_of(call: &Asker) -> Result<Vec<i64>, ErrorReport> {
     let generation = pg::generation();
     pg::with_latest_snapshot(|is_remembered| {
         // A longer one is in no budget and no event.
-        let is_short = |text: &Option<String>| text.as_ref().is_none_or(|text| text.len() <= MOST_BYTES);
-        let is_remembered = is_remembered && attrs.is_none() && is_short(&model) && is_short(&vendor);
-        let call = (app_id, llm_id, user_id, model, vendor);
-        if is_remembered
-            && let Some(ids) = CALLS.with_borrow_mut(|known| known.of(generation).get(&call).cloned())
-        {
+        let is_short = |text: Option<&str>| text.is_none_or(|text| text.len() <= MOST_BYTES);
+        let is_remembered =
+            is_remembered && call.attrs.is_none() && is_short(call.model) && is_short(call.vendor);
+        let known = is_remembered
+            .then(|| CALLS.with_borrow_mut(|known| known.of(generation).get(&call.key()).cloned()));
+        if let Some(ids) = known.flatten() {
             return Ok(ids);
         }
         let args = [
-            app_id.into(),
-            llm_id.into(),
-            user_id.into(),
-            call.3.as_deref().into(),
-            call.4.as_deref().into(),
-            attrs.into(),
+            call.app_id.into(),
+            call.llm_id.into(),
+            call.user_id.into(),
+            call.model.into(),
+            call.vendor.into(),
+            call.attrs.as_deref().into(),
         ];
-        let ids = query::select(include_str!("budgets_of.sql"), &args, |row| row.id(1))?;
+        let ids = query::select_by_index(include_str!("budgets_of.sql"), &args, |row| row.id(1))?;
         if is_remembered && pg::generation() == generation {
-            CALLS.with_borrow_mut(|known| known.of(generation).insert(call, ids.clone()));
+            CALLS.with_borrow_mut(|known| known.of(generation).insert(call.key(), ids.clone()));
         }
         Ok(ids)
     })
 }
 
-/// The decision on a call by some budgets as they stand now, all seen in one snapshot: what of the budget that decides is gone,
-/// and what the call takes of each. To reserve, the hard ones stay locked until the transaction ends. Of budgets that are not to be
-/// shown only those decide that stop the call, and where none that is stops it.
-#[pg_extern(schema = "llm_usage", volatile, parallel_unsafe, requires = ["schema"])]
-#[expect(clippy::type_complexity, reason = "the columns of a row")]
-fn _decide(
-    budget_ids: Option<Vec<i64>>,
-    cost: Option<AnyNumeric>,
-    currency: Option<&str>,
-    tokens: Option<i64>,
+/// What is decided on a call: what of the budget that decides is gone, and what the call takes of each.
+pub struct Decision {
+    verdict: &'static str,
+    /// Its id, what is spent, held and remains of it, and when it resets; `None` where none is shown.
+    deciding: Option<(i64, Standing, BigDecimal, Option<TimestampWithTimeZone>)>,
+    reason: String,
+    amounts: Vec<(i64, BigDecimal)>,
+}
+
+/// Decides by some budgets as they stand now, all seen in one snapshot. To reserve, the hard ones stay locked until the transaction
+/// ends. Of budgets that are not to be shown only those decide that stop the call, and where none that is stops it.
+fn decide(
+    mut ids: Vec<i64>,
+    call: &Call,
     to_reserve: bool,
-    shown_ids: default!(Option<Vec<i64>>, "NULL"),
-) -> Result<
-    TableIterator<
-        'static,
-        (
-            name!(verdict, String),
-            name!(budget_id, Option<i64>),
-            name!(spent, Option<AnyNumeric>),
-            name!(held, Option<AnyNumeric>),
-            name!(remaining, Option<AnyNumeric>),
-            name!(resets_at, Option<TimestampWithTimeZone>),
-            name!(reason, String),
-            name!(counted_ids, Vec<i64>),
-            name!(amounts, Vec<AnyNumeric>),
-        ),
-    >,
-    ErrorReport,
-> {
-    let cost = cost.map(|cost| cost.to_string().parse::<BigDecimal>().map_err(failed)).transpose()?;
-    let call = Call { cost, currency: currency.map(str::to_owned), tokens: tokens.unwrap_or_default() };
-    let answers = match budget_ids.filter(|ids| !ids.is_empty()) {
-        Some(mut ids) => {
-            ids.sort_unstable();
-            if to_reserve { answers_under_locks(&ids, &call)? } else { answers(&ids, &call)? }
-        }
-        None => Vec::new(),
+    shown_ids: Option<&[i64]>,
+) -> Result<Decision, ErrorReport> {
+    ids.sort_unstable();
+    let answers = match (ids.is_empty(), to_reserve) {
+        (true, _) => Vec::new(),
+        (false, true) => answers_under_locks(&ids, call)?,
+        (false, false) => answers(&ids, call)?,
     };
-    let is_shown = |id: i64| shown_ids.as_ref().is_none_or(|ids| ids.contains(&id));
+    let is_shown = |id: i64| shown_ids.is_none_or(|ids| ids.contains(&id));
     let deciding = answers
         .iter()
         .filter(|(asked, _, answer)| is_shown(asked.id) || answer.verdict == Verdict::Denied)
@@ -120,29 +105,18 @@ fn _decide(
                 .cmp(&is_own(other, b))
                 .then_with(|| budget::decides((&one.budget, a), (&other.budget, b)))
         });
-    let amounts: Result<Vec<_>, _> =
-        answers.iter().map(|(_, _, answer)| pg::numeric(&answer.amount)).collect();
-    let ids = answers.iter().map(|(asked, ..)| asked.id).collect();
-    let Some((asked, standing, answer)) = deciding else {
-        let (allowed, reason) = ("allowed".into(), "No budget applies.".into());
-        return Ok(TableIterator::once((allowed, None, None, None, None, None, reason, ids, amounts?)));
-    };
-    if !is_shown(asked.id) {
-        let (denied, reason) = (answer.verdict.word().into(), "No room is left.".into());
-        return Ok(TableIterator::once((denied, None, None, None, None, None, reason, ids, amounts?)));
-    }
-    let shown = |amount: &BigDecimal| pg::numeric(&amount.normalized()).map(Some);
-    Ok(TableIterator::once((
-        answer.verdict.word().into(),
-        Some(asked.id),
-        shown(&standing.spent)?,
-        shown(&standing.held)?,
-        shown(&answer.remaining)?,
-        asked.resets_at,
-        answer.reason.clone(),
-        ids,
-        amounts?,
-    )))
+    let amounts = answers.iter().map(|(asked, _, answer)| (asked.id, answer.amount.clone())).collect();
+    Ok(match deciding {
+        None => Decision { verdict: "allowed", deciding: None, reason: "No budget applies.".into(), amounts },
+        Some((asked, standing, answer)) => {
+            let verdict = answer.verdict.word();
+            let shown = (asked.id, standing.clone(), answer.remaining.clone(), asked.resets_at);
+            match is_shown(asked.id) {
+                true => Decision { verdict, deciding: Some(shown), reason: answer.reason.clone(), amounts },
+                false => Decision { verdict, deciding: None, reason: "No room is left.".into(), amounts },
+            }
+        }
+    })
 }
 
 type Answers = Vec<(Rc<Asked>, Standing, Answer)>;
@@ -209,7 +183,8 @@ fn asked_of(ids: &[i64], call: &Call, generation: Option<u64>) -> Result<Vec<Rc<
         let missing: Vec<i64> =
             ids.iter().copied().filter(|id| found.iter().all(|asked| asked.id != *id)).collect();
         let args = [missing.into(), call.currency.as_deref().into()];
-        let read = query::select(include_str!("budgets.sql"), &args, |row| asked(&row).map(Rc::new))?;
+        let read =
+            query::select_by_index(include_str!("budgets.sql"), &args, |row| asked(&row).map(Rc::new))?;
         if let Some(generation) = generation
             && pg::generation() == generation
         {

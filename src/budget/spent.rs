@@ -9,7 +9,7 @@ use llm_usage_core::tail::Sums;
 use pgrx::pg_sys::panic::ErrorReport;
 
 use super::tail::{self, Folded};
-use super::{Asked, Remembered};
+use super::{Asked, Remembered, held_columns};
 use crate::error::failed;
 use crate::pg::lookup::{self, Is};
 use crate::{error, pg, query};
@@ -93,7 +93,7 @@ impl Asked {
             pg::instant(from)?.into(),
             pg::instant(to)?.into(),
         ];
-        let rows = query::select(include_str!("folded.sql"), &args, |row| {
+        let rows = query::select_by_index(include_str!("folded.sql"), &args, |row| {
             Ok(Sums {
                 cost: row.decimal(1)?.unwrap_or_default(),
                 requests: row.id(2)?,
@@ -128,11 +128,10 @@ fn of_month(kind: Kind, id: i64, currency: &str, month: i64) -> Result<Option<Su
 
 /// What of a budget is held now; `None` if that cannot be told.
 fn held(id: i64) -> Result<Option<BigDecimal>, ErrorReport> {
-    let names = || ["amount"].into_iter();
     let keys = [(c"budget_id", Is::Number(id)), (c"expires_at", Is::After(pg::now()))];
     let mut held = BigDecimal::default();
-    let is_told = lookup::rows(pg::relation(c"_held"), &[keys], names, |row| {
-        held += row.decimal(0).parse::<BigDecimal>().map_err(failed)?;
+    let is_told = lookup::rows(pg::relation(c"_held"), &[keys], held_columns, |row| {
+        held += row.decimal(3).parse::<BigDecimal>().map_err(failed)?;
         Ok(true)
     })?;
     Ok(is_told.then_some(held))
@@ -140,7 +139,7 @@ fn held(id: i64) -> Result<Option<BigDecimal>, ErrorReport> {
 
 /// As the view `budget_status` has it.
 fn standing(id: i64) -> Result<Standing, ErrorReport> {
-    let rows = query::select(include_str!("standing.sql"), &[id.into()], |row| {
+    let rows = query::select_by_index(include_str!("standing.sql"), &[id.into()], |row| {
         Ok(Standing { spent: row.decimal(1)?.unwrap_or_default(), held: row.decimal(2)?.unwrap_or_default() })
     })?;
     error::required("standing", rows.into_iter().next())

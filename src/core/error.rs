@@ -1,6 +1,7 @@
 //! Every mistake a caller can make, each with SQLSTATE, message, DETAIL and HINT.
 
 use crate::calendar::format_instant;
+use crate::call::CallError;
 use crate::tokens::ParseError;
 
 /// SQLSTATE of a NULL where a value is needed.
@@ -13,6 +14,8 @@ pub const NUMERIC_VALUE_OUT_OF_RANGE: &str = "22003";
 pub const DATA_CORRUPTED: &str = "XX001";
 /// SQLSTATE of what cannot be done as things stand.
 pub const NOT_IN_PREREQUISITE_STATE: &str = "55000";
+/// SQLSTATE of what needs another isolation level.
+pub const ACTIVE_SQL_TRANSACTION: &str = "25001";
 /// SQLSTATE of any other value that is not accepted.
 pub const INVALID_PARAMETER_VALUE: &str = "22023";
 /// SQLSTATE of bytes that are not what they should be.
@@ -55,6 +58,8 @@ pub enum Error {
     GivenId { id: i64 },
     /// An event whose id rollups have been folded past, as where the sequence was set back.
     FoldedId { ledger: &'static str, id: i64, folded_up_to: i64 },
+    /// A call that no budget can be asked about, nor a hold be of.
+    Call(CallError),
     /// A row without an id, as of a partition that is written to past its ledger.
     NoId,
 }
@@ -69,6 +74,7 @@ impl Error {
             Self::BadPoints { .. } => DATA_CORRUPTED,
             Self::SumOfPoints { .. } => NUMERIC_VALUE_OUT_OF_RANGE,
             Self::FoldedId { .. } => NOT_IN_PREREQUISITE_STATE,
+            Self::Call(problem) => problem.sqlstate(),
             _ => INVALID_PARAMETER_VALUE,
         }
     }
@@ -92,6 +98,7 @@ impl Error {
             }
             Self::BadBitmap { .. } => "invalid bitmap".into(),
             Self::Response(problem) => problem.message(),
+            Self::Call(problem) => problem.message(),
             Self::BadPoints { .. } => "the points of a rollup cannot be read".into(),
             Self::SumOfPoints { name } => format!("the sum of {name} is out of range"),
             Self::GivenId { id } => format!("the id {id} was not given by the table"),
@@ -123,6 +130,7 @@ impl Error {
             Self::BatchElement { problem, .. } => problem.detail(),
             Self::BadBitmap { problem } => format!("{problem}."),
             Self::Response(problem) => problem.detail(),
+            Self::Call(problem) => problem.detail(),
             Self::BadPoints { place, length } => {
                 format!("At byte {place} of {length} there is no whole point.")
             }
@@ -159,6 +167,7 @@ impl Error {
             ),
             Self::BadBitmap { .. } => "Pass what a bitmap function returned, unchanged.".into(),
             Self::Response(problem) => problem.hint(),
+            Self::Call(problem) => problem.hint(),
             Self::BadPoints { .. } | Self::SumOfPoints { .. } => {
                 "llm_usage.verify() finds the rollups that differ from the ledger.".into()
             }
@@ -168,6 +177,12 @@ impl Error {
             ),
             Self::NoId => "Leave id out, and write to usage_events, sessions or messages.".into(),
         }
+    }
+}
+
+impl From<CallError> for Error {
+    fn from(problem: CallError) -> Self {
+        Self::Call(problem)
     }
 }
 

@@ -112,7 +112,7 @@ pub const USAGE_EVENTS: Ledger = Ledger { columns: EVENT_COLUMNS, required: Some
 /// Who gave a `request_id`: part of its key, and no column.
 pub const SOURCE: &str = "source";
 
-/// The columns of `usage_events` that a writer may give.
+/// The columns of `usage_events` that a writer may give, in the order in which `record_usage` takes them.
 pub const EVENT_COLUMNS: &[(&str, Kind)] = &[
     ("model", Kind::Text),
     ("app_id", Kind::Id),
@@ -131,6 +131,7 @@ pub const EVENT_COLUMNS: &[(&str, Kind)] = &[
     ("task_id", Kind::Text),
     ("rule_type", Kind::Text),
     ("request_id", Kind::Text),
+    ("attrs", Kind::Attrs),
     ("service_tier", Kind::Text),
     ("cache_write_1h_tokens", Kind::Count),
     ("prompt_audio_tokens", Kind::Count),
@@ -141,7 +142,6 @@ pub const EVENT_COLUMNS: &[(&str, Kind)] = &[
     ("prompt_video_tokens", Kind::Count),
     ("completion_image_tokens", Kind::Count),
     ("completion_video_tokens", Kind::Count),
-    ("attrs", Kind::Attrs),
     ("reported_cost", Kind::Cost),
     ("quality", Kind::Quality),
     ("unaccounted_tokens", Kind::Difference),
@@ -151,6 +151,13 @@ pub const EVENT_COLUMNS: &[(&str, Kind)] = &[
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct Row(Map<String, Value>);
+
+impl Row {
+    /// The columns; beside them `source`, and with a request key what is billed.
+    pub fn into_columns(self) -> Map<String, Value> {
+        self.0
+    }
+}
 
 impl Ledger {
     /// Checks a row; a `null` means the column's default.

@@ -4,6 +4,7 @@ pub mod amount;
 pub mod bitmap;
 pub mod budget;
 pub mod calendar;
+pub mod call;
 pub mod catalog;
 pub mod charge;
 pub mod cut;

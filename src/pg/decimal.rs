@@ -18,6 +18,11 @@ use crate::error::failed;
 pub struct Decimal(pg_sys::Datum);
 
 impl Decimal {
+    /// A `numeric` that lives as long as what is made of it.
+    pub fn new(numeric: pg_sys::Datum) -> Self {
+        Self(numeric)
+    }
+
     pub fn of(amount: &Amount) -> Result<Self, ErrorReport> {
         if let Amount::Short { mantissa, scale } = amount
             && let (Ok(mantissa), Ok(scale)) = (i64::try_from(*mantissa), i32::try_from(*scale))

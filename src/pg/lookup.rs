@@ -102,7 +102,7 @@ pub fn is_any(table: pg_sys::Oid, key: Key) -> Option<bool> {
 
 /// # Safety
 /// The table is open.
-unsafe fn scan<'k>(
+pub(super) unsafe fn scan<'k>(
     table: pg_sys::Relation,
     keys: &[impl AsRef<[Key<'k>]>],
     mut wants_more: impl FnMut(pg_sys::HeapTuple) -> bool,

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::ffi::CStr;
 use std::rc::Rc;
 
 use llm_usage_core::calendar::DAY;
@@ -47,7 +48,21 @@ impl<'a> Columns<'a> {
         }
     }
 
-    fn datum(&self, column: usize) -> Option<pg_sys::Datum> {
+    /// A row that is about to be written, whose values stand in the order of the names.
+    pub fn in_order(values: &'a [pg_sys::Datum], nulls: &'a [bool]) -> Self {
+        thread_local! {
+            static IN_ORDER: RefCell<Rc<[usize]>> = RefCell::new(Rc::new([]));
+        }
+        let places = IN_ORDER.with_borrow_mut(|places| {
+            if places.len() < values.len() {
+                *places = (0..values.len()).collect();
+            }
+            places.clone()
+        });
+        Self { places, values, nulls }
+    }
+
+    pub fn datum(&self, column: usize) -> Option<pg_sys::Datum> {
         let place = self.places[column];
         (!self.nulls[place]).then(|| self.values[place])
     }
@@ -96,6 +111,39 @@ impl<'a> Columns<'a> {
         number.map(|number| number.to_string()).unwrap_or_default()
     }
 
+    /// Whether a `jsonb` is an object.
+    pub fn is_json_object(&self, column: usize) -> bool {
+        const OBJECT: u32 = 0x2000_0000;
+        let header = self.bytes(column).first_chunk().map(|header| u32::from_ne_bytes(*header));
+        header.is_some_and(|header| header & OBJECT != 0)
+    }
+
+    /// The text of a `jsonb`, empty for NULL.
+    pub fn json(&self, column: usize) -> String {
+        // SAFETY: the callers name columns of type jsonb.
+        self.datum(column).map(|json| unsafe { output(pg_sys::jsonb_out, json) }).unwrap_or_default()
+    }
+
+    /// The text of an `interval`, empty for NULL.
+    pub fn interval(&self, column: usize) -> String {
+        // SAFETY: the callers name columns of type interval.
+        self.datum(column)
+            .map(|interval| unsafe { output(pg_sys::interval_out, interval) })
+            .unwrap_or_default()
+    }
+
+    /// A copy of a value of variable length, for what lives longer than the row.
+    pub fn copied(&self, column: usize) -> Option<pg_sys::Datum> {
+        // SAFETY: the callers name columns of such a type.
+        self.datum(column).map(|datum| unsafe { pg_sys::pg_detoast_datum_copy(datum.cast_mut_ptr()).into() })
+    }
+
+    /// A value of the type that the column is of.
+    pub fn value<T: FromDatum>(&self, column: usize) -> Option<T> {
+        // SAFETY: the callers name the type of the column.
+        unsafe { T::from_datum(self.datum(column)?, false) }
+    }
+
     /// The row as it is.
     pub fn unchanged<'t>(
         trigger: &'t PgTrigger<'t>,
@@ -138,6 +186,31 @@ impl<'a> Columns<'a> {
             Ok(PgHeapTuple::from_heap_tuple(PgTupleDesc::from_pg_unchecked(descriptor), tuple))
         }
     }
+}
+
+/// The arguments of a call, numbered as they stand there.
+pub fn with_arguments<T>(call: pg_sys::FunctionCallInfo, use_them: impl FnOnce(&Columns) -> T) -> T {
+    // SAFETY: the call is the running one, and has so many arguments.
+    let arguments = unsafe {
+        let count = usize::try_from((*call).nargs).unwrap_or_default();
+        (*call).args.as_slice(count)
+    };
+    let values: Vec<pg_sys::Datum> = arguments.iter().map(|argument| argument.value).collect();
+    let nulls: Vec<bool> = arguments.iter().map(|argument| argument.isnull).collect();
+    use_them(&Columns::in_order(&values, &nulls))
+}
+
+/// The text of a value by its type's function.
+///
+/// # Safety
+/// The value is of that type.
+unsafe fn output(
+    function: unsafe fn(pg_sys::FunctionCallInfo) -> pg_sys::Datum,
+    value: pg_sys::Datum,
+) -> String {
+    // SAFETY: as the caller says.
+    let text: Option<&CStr> = unsafe { pgrx::direct_function_call(function, &[Some(value)]) };
+    text.map(|text| text.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
 /// Room for the rows of a table, one after the other.
@@ -202,7 +275,7 @@ thread_local! {
 ///
 /// # Safety
 /// The relation is open.
-unsafe fn places<I: Iterator<Item = &'static str>>(
+pub(super) unsafe fn places<I: Iterator<Item = &'static str>>(
     relation: pg_sys::Relation,
     names: impl FnOnce() -> I,
 ) -> Result<Rc<[usize]>, ErrorReport> {

@@ -30,6 +30,29 @@ pub fn define_currency(
     }
 }
 
+/// Runs what needs other values of settings that anybody may set.
+pub fn with_settings<T>(settings: &[(&CStr, &CStr)], run: impl FnOnce() -> T) -> T {
+    // SAFETY: as a function with SET does; after an error the end of the transaction puts back what was.
+    unsafe {
+        let level = pg_sys::NewGUCNestLevel();
+        for (name, value) in settings {
+            pg_sys::set_config_option(
+                name.as_ptr(),
+                value.as_ptr(),
+                pg_sys::GucContext::PGC_USERSET,
+                pg_sys::GucSource::PGC_S_SESSION,
+                pg_sys::GucAction::GUC_ACTION_SAVE,
+                true,
+                0,
+                false,
+            );
+        }
+        let result = run();
+        pg_sys::AtEOXact_GUC(true, level);
+        result
+    }
+}
+
 #[pg_guard]
 unsafe extern "C-unwind" fn is_currency(
     value: *mut *mut c_char,

@@ -79,7 +79,7 @@ SELECT format('%s %s: %s unpriced %s others %s, not %s unpriced %s others %s', (
 /// What a decision finds spent, as a session remembers it, and as it is computed from the beginning.
 const FORGOTTEN: &str = "SELECT format('%s %s: %s, not %s', b.entity_type, b.name, d.spent, s.spent)
   FROM llm_usage.budgets b
- CROSS JOIN LATERAL llm_usage._decide(ARRAY[b.id], 0, NULL, 0, false) d
+ CROSS JOIN LATERAL (SELECT llm_usage._spent_of(b.id)) d (spent)
  CROSS JOIN LATERAL llm_usage._budget_standing(b, clock_timestamp()) s
  WHERE d.spent IS DISTINCT FROM s.spent";
 
