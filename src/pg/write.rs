@@ -8,6 +8,7 @@ use std::slice;
 use pgrx::pg_sys::ffi::pg_guard_ffi_boundary;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
+use pgrx::tupdesc::PgTupleDesc;
 
 use super::lookup::{self, Key};
 use super::row::{Columns, Room, places};
@@ -35,7 +36,7 @@ impl Table {
             let relation = pg_sys::table_open(table, pg_sys::RowExclusiveLock as i32);
             let places = places(relation, names)?;
             let is_plain = (*(*relation).rd_rel).relkind as u8 == pg_sys::RELKIND_RELATION
-                && (*(*relation).rd_att).natts == i32::try_from(places.len()).map_err(failed)?
+                && columns(relation) == places.len()
                 && has_no_trigger_but(relation, trigger);
             if !is_plain {
                 pg_sys::table_close(relation, pg_sys::NoLock as i32);
@@ -110,6 +111,8 @@ impl Table {
         // SAFETY: the slot has a place for each column; the values live until the row is written.
         unsafe {
             pg_sys::ExecClearTuple(self.slot);
+            let natts = usize::try_from((*(*self.relation).rd_att).natts).unwrap_or_default();
+            slice::from_raw_parts_mut((*self.slot).tts_isnull, natts).fill(true);
             for (column, place) in self.places.iter().enumerate() {
                 *(*self.slot).tts_values.add(*place) = values[column];
                 *(*self.slot).tts_isnull.add(*place) = nulls[column];
@@ -300,6 +303,16 @@ unsafe fn place_of(partitions: &pg_sys::PartitionDescData, at: i64) -> Option<us
         }
         usize::try_from(*bounds.indexes.add(reached)).ok()
     }
+}
+
+/// How many columns a table has; those that were dropped are NULL.
+///
+/// # Safety
+/// The table is open.
+unsafe fn columns(table: pg_sys::Relation) -> usize {
+    // SAFETY: the descriptor lives as long as the table is open.
+    let descriptor = unsafe { PgTupleDesc::from_pg_unchecked((*table).rd_att) };
+    descriptor.iter().filter(|column| !column.attisdropped).count()
 }
 
 /// # Safety
