@@ -84,7 +84,7 @@ impl<'a> Asker<'a> {
             Ok(amount)
                 if is_count(prompt)
                     && is_count(completion)
-                    && amount.as_ref().is_none_or(|cost| !cost.is_negative() && cost < &MOST) =>
+                    && amount.as_ref().is_none_or(|cost| !cost.is_negative() && cost < MOST) =>
             {
                 amount
             }
