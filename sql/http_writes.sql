@@ -37,7 +37,7 @@ BEGIN
   END IF;
   -- A row of a ledger is what it would be in a batch.
   IF ledger IS NOT NULL THEN
-    arguments := llm_usage._checked_row(ledger, arguments::text)::jsonb - 'billed';
+    arguments := llm_usage._checked_row(ledger, arguments::text)::jsonb;
   END IF;
   SELECT a.name, e.expected INTO wrong
     FROM pg_proc p, unnest(p.proargnames[1:p.pronargs], p.proargtypes::oid[]) a (name, type)

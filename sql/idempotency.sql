@@ -100,7 +100,7 @@ BEGIN
     INSERT INTO llm_usage.conflicts AS c (app_id, event_id, billed, request_id, source, recorded, given)
     VALUES (of_app, key.event_id, of_billed, of_request, of_source,
             (SELECT jsonb_object_agg(c.key, c.value) FROM jsonb_each(to_jsonb(event)) c WHERE c.value <> 'null'),
-            given - 'billed' - 'index')
+            given)
     ON CONFLICT (request_id, app_id, source, billed) DO UPDATE SET times = c.times + 1, last_at = excluded.last_at;
   END IF;
   RETURN result;

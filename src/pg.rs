@@ -2,27 +2,25 @@
 //! `unsafe` of the extension.
 
 use std::cell::Cell;
-use std::ffi::{CStr, CString};
+use std::ffi::CStr;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use bigdecimal::BigDecimal;
 use llm_usage_core::Error;
 use llm_usage_core::calendar::DAY;
 use pgrx::array::RawArray;
-use pgrx::callconv::{BoxRet, FcInfo};
-use pgrx::datum::{Date, Datum, DatumWithOid, Internal, TimestampWithTimeZone};
+use pgrx::datum::{Date, Internal, TimestampWithTimeZone};
 use pgrx::memcxt::PgMemoryContexts;
 use pgrx::pg_sys::panic::ErrorReport;
-use pgrx::pgrx_sql_entity_graph::metadata::{
-    ArgumentError, ReturnsError, ReturnsRef, SqlMappingRef, SqlTranslatable, TypeOrigin,
-};
 use pgrx::prelude::*;
 use pgrx::varlena::{set_varsize_4b, varlena_to_byte_slice, varsize_4b};
-use serde::Serialize;
 
 use crate::error::{failed, report};
 
+pub use datum::{Composite, Json, argument, composite, json, json_text, jsonb};
+
 pub mod background;
+pub mod datum;
 pub mod decimal;
 pub mod lookup;
 pub mod plan;
@@ -37,34 +35,6 @@ const OWN_LOCKS: u16 = 76;
 
 /// 2000-01-01T00:00:00Z, from which PostgreSQL counts, in microseconds since 1970.
 const POSTGRES_EPOCH: i64 = 946_684_800_000_000;
-
-/// A `json` that goes out letter by letter as it was written here.
-pub struct Json(String);
-
-/// A document as `json`, digits and key order as they stand in the struct.
-pub fn json(document: &impl Serialize) -> Result<Json, ErrorReport> {
-    json_text(document).map(Json)
-}
-
-/// As [`json`], for where the type is another.
-pub fn json_text(document: &impl Serialize) -> Result<String, ErrorReport> {
-    serde_json::to_string(document).map_err(failed)
-}
-
-// SAFETY: the type is external and named as PostgreSQL names it.
-unsafe impl SqlTranslatable for Json {
-    const TYPE_IDENT: &'static str = pgrx::pgrx_resolved_type!(Json);
-    const TYPE_ORIGIN: TypeOrigin = TypeOrigin::External;
-    const ARGUMENT_SQL: Result<SqlMappingRef, ArgumentError> = Err(ArgumentError::NotValidAsArgument("Json"));
-    const RETURN_SQL: Result<ReturnsRef, ReturnsError> = Ok(ReturnsRef::One(SqlMappingRef::literal("json")));
-}
-
-// SAFETY: a json datum is a text datum that holds JSON.
-unsafe impl BoxRet for Json {
-    unsafe fn box_into<'fcx>(self, fcinfo: &mut FcInfo<'fcx>) -> Datum<'fcx> {
-        unsafe { self.0.box_into(fcinfo) }
-    }
-}
 
 /// Microseconds since 1970; the infinities are the first and the last of them.
 pub fn micros(instant: TimestampWithTimeZone) -> i64 {
@@ -99,66 +69,6 @@ pub fn date(days: i64) -> Date {
 /// An exact decimal as `numeric`.
 pub fn numeric(decimal: &BigDecimal) -> Result<AnyNumeric, ErrorReport> {
     AnyNumeric::try_from(decimal.to_plain_string().as_str()).map_err(failed)
-}
-
-/// A `jsonb` of a text that is JSON.
-pub fn jsonb(text: &str) -> Result<pg_sys::Datum, ErrorReport> {
-    let text = CString::new(text).map_err(failed)?;
-    // SAFETY: the argument is what the function takes.
-    let jsonb =
-        unsafe { pgrx::direct_function_call_as_datum(pg_sys::jsonb_in, &[Some(text.as_ptr().into())]) };
-    jsonb.ok_or_else(|| failed("a jsonb that is NULL"))
-}
-
-/// An argument of a statement.
-pub fn argument<'a>(value: Option<pg_sys::Datum>, of: pg_sys::Oid) -> DatumWithOid<'a> {
-    match value {
-        // SAFETY: the callers name the type of the value.
-        Some(value) => unsafe { DatumWithOid::new(value, of) },
-        None => DatumWithOid::null_oid(of),
-    }
-}
-
-/// A row of a composite type.
-pub struct Composite(pg_sys::Datum);
-
-/// A row of the composite type that the called function returns, of the values of its columns.
-pub fn composite(
-    call: pg_sys::FunctionCallInfo,
-    columns: &[Option<pg_sys::Datum>],
-) -> Result<Composite, ErrorReport> {
-    let mut nulls: Vec<bool> = columns.iter().map(Option::is_none).collect();
-    let mut values: Vec<pg_sys::Datum> =
-        columns.iter().map(|column| column.unwrap_or(pg_sys::Datum::from(0))).collect();
-    let mut descriptor = std::ptr::null_mut();
-    // SAFETY: the call is the running one, and its type has so many columns of these types.
-    unsafe {
-        let class = pg_sys::get_call_result_type(call, std::ptr::null_mut(), &mut descriptor);
-        if class != pg_sys::TypeFuncClass::TYPEFUNC_COMPOSITE
-            || usize::try_from((*descriptor).natts).map_err(failed)? != columns.len()
-        {
-            return Err(failed("the function returns another type"));
-        }
-        let row = pg_sys::heap_form_tuple(descriptor, values.as_mut_ptr(), nulls.as_mut_ptr());
-        Ok(Composite(pg_sys::HeapTupleHeaderGetDatum((*row).t_data)))
-    }
-}
-
-// SAFETY: the type is external; functions that return it are declared in SQL files.
-unsafe impl SqlTranslatable for Composite {
-    const TYPE_IDENT: &'static str = pgrx::pgrx_resolved_type!(Composite);
-    const TYPE_ORIGIN: TypeOrigin = TypeOrigin::External;
-    const ARGUMENT_SQL: Result<SqlMappingRef, ArgumentError> =
-        Err(ArgumentError::NotValidAsArgument("Composite"));
-    const RETURN_SQL: Result<ReturnsRef, ReturnsError> =
-        Ok(ReturnsRef::One(SqlMappingRef::literal("record")));
-}
-
-// SAFETY: the datum is a row of the type that the function returns.
-unsafe impl BoxRet for Composite {
-    unsafe fn box_into<'fcx>(self, fcinfo: &mut FcInfo<'fcx>) -> Datum<'fcx> {
-        unsafe { fcinfo.return_raw_datum(self.0) }
-    }
 }
 
 /// The elements of an argument, in microseconds since 2000 as [`TimestampWithTimeZone::into_inner`] gives them; not copied.

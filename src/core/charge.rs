@@ -2,7 +2,6 @@
 
 use std::hash::Hasher;
 
-use serde_json::{Map, Value};
 use siphasher::sip128::{Hasher128, SipHasher13};
 
 use crate::pricing::standard_tier;
@@ -42,24 +41,7 @@ pub struct Charge<'a> {
     pub currency: Option<&'a str>,
 }
 
-impl<'a> Charge<'a> {
-    /// What of a checked row is billed.
-    pub fn of(row: &'a Map<String, Value>) -> Self {
-        let text = |name: &str| row.get(name).and_then(Value::as_str);
-        Self {
-            model: text("model").unwrap_or_default(),
-            vendor: text("vendor"),
-            service_tier: text("service_tier"),
-            counts: COUNTS.map(|name| row.get(name).and_then(Value::as_i64).unwrap_or(0)),
-            cost: match row.get("cost") {
-                // With arbitrary precision a number is kept as its text.
-                Some(Value::Number(cost)) => Some(cost.as_str()),
-                _ => None,
-            },
-            currency: text("currency"),
-        }
-    }
-
+impl Charge<'_> {
     /// The same for equal charges on every machine and in every version: it is kept in tables and dumped.
     pub fn hash(&self) -> u128 {
         let mut hasher = SipHasher13::new();

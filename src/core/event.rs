@@ -5,7 +5,6 @@ use serde_json::{Map, Value};
 
 use crate::Error;
 use crate::calendar::{END, FIRST, format_instant, parse_instant};
-use crate::charge::Charge;
 use crate::money;
 
 /// The most tokens of one kind that one event may count.
@@ -153,7 +152,7 @@ pub const EVENT_COLUMNS: &[(&str, Kind)] = &[
 pub struct Row(Map<String, Value>);
 
 impl Row {
-    /// The columns; beside them `source`, and with a request key what is billed.
+    /// The columns, and beside them `source`.
     pub fn into_columns(self) -> Map<String, Value> {
         self.0
     }
@@ -179,11 +178,6 @@ impl Ledger {
         }
         match self.required {
             Some(name) if !checked.contains_key(name) => Err(Error::NullArgument { name }),
-            Some(_) if checked.contains_key("request_id") => {
-                let billed = format!("{:032x}", Charge::of(&checked).hash());
-                checked.insert("billed".to_owned(), billed.into());
-                Ok(Row(checked))
-            }
             _ => Ok(Row(checked)),
         }
     }
@@ -310,20 +304,6 @@ mod tests {
         assert_eq!(written(json!({"model": "m", "cost": "1.50"})), r#"{"cost":1.50,"model":"m"}"#);
         let exponent: Value = serde_json::from_str(r#"{"model": "m", "cost": 1e-05}"#).expect("json");
         assert_eq!(written(exponent), r#"{"cost":0.00001,"model":"m"}"#);
-    }
-
-    #[test]
-    fn a_request_key_brings_what_was_billed() {
-        let billed = |element: Value| {
-            let row = USAGE_EVENTS.check(element).expect("a good event");
-            row.0.get("billed").and_then(Value::as_str).map(str::to_owned)
-        };
-        assert_eq!(billed(json!({"model": "m", "source": "gateway"})), None);
-        let one = billed(json!({"model": "m", "request_id": "r", "prompt_tokens": 0, "cost": "0.50"}));
-        let other =
-            json!({"model": "m", "request_id": "q", "cost": 0.5, "user_id": 7, "occurred_at": "2025-06-01"});
-        assert_eq!(one, billed(other));
-        assert_ne!(one, billed(json!({"model": "m", "request_id": "r", "prompt_tokens": 1, "cost": "0.50"})));
     }
 
     #[test]

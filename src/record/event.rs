@@ -41,7 +41,6 @@ pub struct Event {
     values: [pg_sys::Datum; ledger::COLUMNS],
     nulls: [bool; ledger::COLUMNS],
     pub source: String,
-    billed: u128,
 }
 
 impl Event {
@@ -50,7 +49,6 @@ impl Event {
             values: [pg_sys::Datum::from(0); ledger::COLUMNS],
             nulls: [true; ledger::COLUMNS],
             source: String::new(),
-            billed: 0,
         }
     }
 
@@ -73,9 +71,6 @@ impl Event {
             }
             event.source = source.to_owned();
         }
-        if !event.nulls[REQUEST] {
-            event.billed = event.charge();
-        }
         Ok(event)
     }
 
@@ -85,9 +80,6 @@ impl Event {
         for (name, value) in row.into_columns() {
             match (name.as_str(), &value) {
                 (SOURCE, Value::String(source)) => event.source.clone_from(source),
-                ("billed", Value::String(billed)) => {
-                    event.billed = u128::from_str_radix(billed, 16).map_err(failed)?;
-                }
                 _ => {
                     let column = EVENT_COLUMNS.iter().position(|(column, _)| *column == name);
                     let column = column.ok_or_else(|| failed(format!("there is no column {name}")))?;
@@ -158,12 +150,8 @@ impl Event {
         self.columns().datum(ATTRS)
     }
 
-    /// What is billed, to be compared under a request key.
+    /// What is billed by what was given, to be compared under a request key.
     pub fn billed(&self) -> Uuid {
-        Uuid::from_bytes(self.billed.to_be_bytes())
-    }
-
-    fn charge(&self) -> u128 {
         let columns = self.columns();
         let cost = (!columns.is_null(COST)).then(|| columns.decimal(COST));
         let charge = Charge {
@@ -174,7 +162,7 @@ impl Event {
             cost: cost.as_deref(),
             currency: columns.text(CURRENCY),
         };
-        charge.hash()
+        Uuid::from_bytes(charge.hash().to_be_bytes())
     }
 
     /// What was given, as a JSON object, but for the attributes, which may be of any depth.

@@ -54,6 +54,11 @@ SELECT llm_usage.record_usage('m', app_id => 4);
 SELECT format('DROP TRIGGER refuse ON llm_usage.usage_events_%s', to_char(now() AT TIME ZONE 'UTC', 'YYYY_MM')) \gexec
 -- Nothing of it was written, nor its key taken.
 SELECT status FROM llm_usage.record_usage('m', app_id => 4, request_id => 'refused');
+-- What is billed is the same however it is given.
+SELECT status FROM llm_usage.record_usage('m', app_id => 4, prompt_tokens => 1, cost => 0.50, request_id => 'same');
+SELECT r -> 'known' -> 0 ->> 'status' AS status FROM llm_usage.record_usage_batch('[{"app_id": 4, "request_id": "same", "prompt_tokens": 1, "cost": 5e-1, "model": "m"}]') r;
+SELECT r -> 'known' -> 0 ->> 'status' AS status FROM llm_usage.record_usage_batch('[{"app_id": 4, "request_id": "same", "prompt_tokens": 1, "cost": "0.5000001", "model": "m"}]') r;
+SELECT given FROM llm_usage.conflicts WHERE request_id = 'same';
 -- Constraints and columns of one's own.
 ALTER TABLE llm_usage.usage_events ADD CONSTRAINT no_model_x CHECK (model <> 'x');
 \set VERBOSITY terse
