@@ -17,7 +17,7 @@ use pgrx::varlena::{set_varsize_4b, varlena_to_byte_slice, varsize_4b};
 
 use crate::error::{failed, report};
 
-pub use datum::{Composite, Json, argument, composite, json, json_text, jsonb};
+pub use datum::{Composite, Json, argument, composite, json, json_text, jsonb, text};
 
 pub mod background;
 pub mod datum;

@@ -50,6 +50,12 @@ pub fn jsonb(text: &str) -> Result<pg_sys::Datum, ErrorReport> {
     jsonb.ok_or_else(|| failed("a jsonb that is NULL"))
 }
 
+/// A text as ours.
+pub fn text(text: pg_sys::Datum) -> Option<String> {
+    // SAFETY: the callers have it from columns of type text.
+    unsafe { String::from_datum(text, false) }
+}
+
 /// An argument of a statement.
 pub fn argument<'a>(value: Option<pg_sys::Datum>, of: pg_sys::Oid) -> DatumWithOid<'a> {
     match value {

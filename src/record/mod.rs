@@ -32,9 +32,7 @@ impl Recorded {
 
     /// Its columns, for a row of a table.
     fn columns(self) -> (Option<i64>, String, Option<Decimal>, Option<String>) {
-        // SAFETY: the currency is a text.
-        let currency = self.currency.and_then(|currency| unsafe { String::from_datum(currency, false) });
-        (self.id, self.status.into_owned(), self.cost.map(Decimal::new), currency)
+        (self.id, self.status.into_owned(), self.cost.map(Decimal::new), self.currency.and_then(pg::text))
     }
 }
 
@@ -68,17 +66,18 @@ pub fn record(mut events: Vec<Event>) -> Result<Vec<Recorded>, ErrorReport> {
         event.set(ledger::ID, *id);
     }
     let known = take_keys(&events)?;
+    let mut is_known = vec![false; events.len()];
+    known.iter().for_each(|place| is_known[*place] = true);
     let mut recorded: Vec<Option<Recorded>> = Vec::with_capacity(events.len());
     let mut ledger =
         Ledger { table: ledger_table, is_writable: is_direct(ledger_table), partitions: Vec::new() };
     for (place, event) in events.iter_mut().enumerate() {
-        recorded.push(if known.contains(&place) { None } else { Some(ledger.write(event)?) });
+        recorded.push(if is_known[place] { None } else { Some(ledger.write(event)?) });
     }
     ledger.close();
     if !known.is_empty() {
-        let ids: Vec<i64> =
-            ids.iter().enumerate().filter(|(place, _)| known.contains(place)).map(|(_, id)| *id).collect();
-        given_id::release(&ids);
+        let of_known = ids.into_iter().zip(&is_known).filter(|(_, is_known)| **is_known);
+        given_id::release(&of_known.map(|(id, _)| id).collect::<Vec<i64>>());
         for place in known {
             recorded[place] = Some(settle(&events[place])?);
         }
