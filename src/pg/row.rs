@@ -191,11 +191,33 @@ fn rows_of_transaction() -> u64 {
     rows
 }
 
-/// The generation of what is remembered, and where each table has its [`Columns`]: of one table always the same.
-type Places = (u64, HashMap<pg_sys::Oid, Rc<[usize]>>);
+/// Where each table has its [`Columns`]: of one table always the same.
+struct Places {
+    generation: u64,
+    tables: HashMap<pg_sys::Oid, Rc<[usize]>>,
+    /// The table that was asked for last: rows come in runs.
+    last: Option<(pg_sys::Oid, Rc<[usize]>)>,
+}
+
+impl Places {
+    fn of(&mut self, table: pg_sys::Oid, generation: u64) -> Option<Rc<[usize]>> {
+        if self.generation != generation {
+            *self = Self { generation, tables: HashMap::new(), last: None };
+        }
+        if let Some((last, places)) = &self.last
+            && *last == table
+        {
+            return Some(places.clone());
+        }
+        let places = self.tables.get(&table)?.clone();
+        self.last = Some((table, places.clone()));
+        Some(places)
+    }
+}
 
 thread_local! {
-    static PLACES: RefCell<Places> = RefCell::default();
+    static PLACES: RefCell<Places> =
+        RefCell::new(Places { generation: 0, tables: HashMap::new(), last: None });
 }
 
 /// Where a partition has its columns, remembered while no table changes: it need not have them where its parent has.
@@ -208,13 +230,7 @@ unsafe fn places<I: Iterator<Item = &'static str>>(
 ) -> Result<Rc<[usize]>, ErrorReport> {
     // SAFETY: the relation is open.
     let (generation, oid) = (known_generation(), unsafe { (*relation).rd_id });
-    let known = PLACES.with_borrow_mut(|(remembered, tables)| {
-        if *remembered != generation {
-            (*remembered, *tables) = (generation, HashMap::new());
-        }
-        tables.get(&oid).cloned()
-    });
-    if let Some(places) = known {
+    if let Some(places) = PLACES.with_borrow_mut(|known| known.of(oid, generation)) {
         return Ok(places);
     }
     // SAFETY: the descriptor lives as long as the relation is open.
@@ -224,6 +240,6 @@ unsafe fn places<I: Iterator<Item = &'static str>>(
         found.ok_or_else(|| failed(format!("there is no column {name}")))
     };
     let places: Rc<[usize]> = names().map(place).collect::<Result<_, _>>()?;
-    PLACES.with_borrow_mut(|(_, tables)| tables.insert(oid, places.clone()));
+    PLACES.with_borrow_mut(|known| known.tables.insert(oid, places.clone()));
     Ok(places)
 }
