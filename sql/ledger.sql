@@ -40,7 +40,7 @@ CREATE TABLE llm_usage.usage_events (
 
 -- Each partition has its own keys and indexes, after the pattern of the default one. The ledger as a whole has none: a
 -- partition that is restored would be given them twice, by the ledger of the extension and by the dump.
-CREATE TABLE llm_usage.usage_events_default PARTITION OF llm_usage.usage_events (PRIMARY KEY (id, app_id) WITH (fillfactor = 100)) DEFAULT;
+CREATE TABLE llm_usage.usage_events_default PARTITION OF llm_usage.usage_events (PRIMARY KEY (id) WITH (fillfactor = 100)) DEFAULT;
 -- Late events come into the middle of it, unlike those of the key: they need room.
 CREATE INDEX ON llm_usage.usage_events_default (app_id, occurred_at);
 -- A B-tree on time alone would make all writers wait for its last page.
