@@ -35,8 +35,12 @@ CREATE TABLE llm_usage.usage_events (
   rule_type               text,
   task_id                 text,
   request_id              text,
-  attrs                   jsonb
+  attrs                   jsonb,
+  _                       boolean
 ) PARTITION BY RANGE (occurred_at);
+-- A partition, which never had that column, is not laid out as the ledger is: so the server keeps a row in a slot of the partition and
+-- forms it once, for the trigger and for the table. Else it would form it twice, and keep the first until the statement ends.
+ALTER TABLE llm_usage.usage_events DROP COLUMN _;
 
 -- Each partition has its own keys and indexes, after the pattern of the default one. The ledger as a whole has none: a
 -- partition that is restored would be given them twice, by the ledger of the extension and by the dump.

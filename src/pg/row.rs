@@ -100,10 +100,12 @@ impl<'a> Columns<'a> {
     pub fn unchanged<'t>(
         trigger: &'t PgTrigger<'t>,
     ) -> Result<Option<PgHeapTuple<'t, AllocatedByPostgres>>, ErrorReport> {
-        if rows_of_transaction() <= MOST_KEPT {
+        let data = trigger.trigger_data();
+        // SAFETY: the slot of a row whose trigger runs.
+        let is_kept = unsafe { (*data.tg_trigslot).tts_ops == &raw const pg_sys::TTSOpsVirtual };
+        if !is_kept || rows_of_transaction() <= MOST_KEPT {
             return Ok(trigger.new());
         }
-        let data = trigger.trigger_data();
         // SAFETY: the row's own tuple and descriptor; the copy lives as long as what the server does with the row.
         Ok(Some(unsafe {
             let copy = pg_sys::heap_copytuple(data.tg_trigtuple);
@@ -174,8 +176,9 @@ impl Room {
     }
 }
 
-/// Of a partitioned table the server keeps the tuple that a trigger gives back as it was until the statement ends: one that loads
-/// a history of millions would take all memory. From so many on each row is given back as a copy, which costs a little and is freed.
+/// Of a partition laid out as its table is, the server keeps the tuple that a trigger gives back as it was until the statement ends: one
+/// that loads a history of millions would take all memory. From so many on each row is given back as a copy, which costs a little and
+/// is freed.
 const MOST_KEPT: u64 = 10_000;
 
 thread_local! {
