@@ -35,14 +35,18 @@ CREATE TABLE llm_usage.usage_events (
   rule_type               text,
   task_id                 text,
   request_id              text,
-  attrs                   jsonb
+  attrs                   jsonb,
+  _                       boolean
 ) PARTITION BY RANGE (occurred_at);
+-- A partition, which never had that column, is not laid out as the ledger is: so the server keeps a row in a slot of the partition and
+-- forms it once, for the trigger and for the table. Else it would form it twice, and keep the first until the statement ends.
+ALTER TABLE llm_usage.usage_events DROP COLUMN _;
 
 -- Each partition has its own keys and indexes, after the pattern of the default one. The ledger as a whole has none: a
 -- partition that is restored would be given them twice, by the ledger of the extension and by the dump.
-CREATE TABLE llm_usage.usage_events_default PARTITION OF llm_usage.usage_events (PRIMARY KEY (id, app_id) WITH (fillfactor = 100)) DEFAULT;
--- Late events come into the middle of it, unlike those of the key: they need room.
-CREATE INDEX ON llm_usage.usage_events_default (app_id, occurred_at);
+CREATE TABLE llm_usage.usage_events_default PARTITION OF llm_usage.usage_events (PRIMARY KEY (id) WITH (fillfactor = 100)) DEFAULT;
+-- Late events come into the middle of it, unlike those of the key: they need room, and few are late.
+CREATE INDEX ON llm_usage.usage_events_default (app_id, occurred_at) WITH (fillfactor = 95);
 -- A B-tree on time alone would make all writers wait for its last page.
 CREATE INDEX ON llm_usage.usage_events_default USING brin (occurred_at) WITH (pages_per_range = 32, autosummarize = on);
 CREATE INDEX ON llm_usage.usage_events_default (occurred_at) WHERE rule_type IS NOT NULL;

@@ -22,6 +22,8 @@ struct Known {
     sequence: pg_sys::Oid,
     /// It has drawn from the sequence, which can be asked for the last number then.
     has_drawn: bool,
+    /// The sequence is locked since those numbers of transactions that ended and of numbers left over.
+    locked: Option<(u64, u64)>,
     /// What it draws lies ahead of the fold, as it does unless the sequence was set back.
     is_ahead: bool,
     /// How often numbers may have been left over by then.
@@ -40,6 +42,7 @@ impl Known {
         generation: 0,
         sequence: pg_sys::InvalidOid,
         has_drawn: false,
+        locked: None,
         is_ahead: false,
         left_over: 0,
         last: i64::MIN,
@@ -206,11 +209,13 @@ enum Origin {
 
 impl Known {
     fn origin(&mut self, id: i64) -> Result<Option<Origin>, ErrorReport> {
-        // Asked first: to ask for the last number locks the sequence, too.
-        let has_drawn_now = pg::is_drawn_from(self.sequence);
+        // Asked first: to ask for the last number locks the sequence, too. The lock is kept until a part of the transaction is undone.
+        let now = (ENDED.get(), LEFT_OVER.get());
+        let has_drawn_now = self.locked == Some(now) || pg::is_drawn_from(self.sequence);
+        self.locked = has_drawn_now.then_some(now);
         let is_sure = has_drawn_now && self.left_over == LEFT_OVER.get();
         let is_used = id == self.last;
-        if is_sure && self.has_drawn && !is_used && pg::last_drawn(self.sequence) == Some(id) {
+        if is_sure && self.has_drawn && !is_used && pg::last_drawn(self.sequence) == id {
             return Ok(Some(Origin::Drawn));
         }
         let transaction = ENDED.get();

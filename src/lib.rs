@@ -60,7 +60,11 @@ extension_sql_file!(
     ]
 );
 extension_sql_file!("../sql/entities.sql", name = "entities", requires = ["points"]);
-extension_sql_file!("../sql/prices.sql", name = "prices", requires = ["entities"]);
+extension_sql_file!(
+    "../sql/prices.sql",
+    name = "prices",
+    requires = ["entities", settings::_default_currency]
+);
 extension_sql_file!("../sql/prices_shipped.sql", name = "prices_shipped", requires = ["prices"]);
 extension_sql_file!("../sql/ledger.sql", name = "ledger", requires = ["prices_shipped"]);
 extension_sql_file!(

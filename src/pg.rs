@@ -3,7 +3,6 @@
 
 use std::cell::Cell;
 use std::ffi::CStr;
-use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use bigdecimal::BigDecimal;
 use llm_usage_core::Error;
@@ -341,9 +340,11 @@ pub fn is_drawn_from(sequence: pg_sys::Oid) -> bool {
 }
 
 /// The number that this session has drawn last from a sequence, of which it has drawn one.
-pub fn last_drawn(sequence: pg_sys::Oid) -> Option<i64> {
+pub fn last_drawn(sequence: pg_sys::Oid) -> i64 {
+    let _rights = Rights::of_superuser();
+    let sequence = pg_sys::Datum::from(sequence);
     // SAFETY: the argument is what the function takes.
-    with_rights(|| unsafe { pgrx::direct_function_call(pg_sys::currval_oid, &[sequence.into_datum()]) })
+    unsafe { pg_sys::DirectFunctionCall1Coll(Some(currval_oid), pg_sys::InvalidOid, sequence).value() as i64 }
 }
 
 /// A table or a sequence of the extension.
@@ -357,7 +358,7 @@ pub fn relation(name: &CStr) -> pg_sys::Oid {
 /// When the transaction began, in microseconds since 2000.
 pub fn transaction_start() -> i64 {
     // SAFETY: reads a variable of this process.
-    unsafe { pg_sys::GetCurrentTransactionStartTimestamp() }
+    unsafe { GetCurrentTransactionStartTimestamp() }
 }
 
 /// Whether row security is enabled for a table.
@@ -375,16 +376,42 @@ pub fn has_row_security(table: pg_sys::Oid) -> bool {
 }
 
 /// Runs what needs rights that who may insert need not have: at a sequence, or to read prices. Nothing of a caller's is run by it.
-pub fn with_rights<T>(run: impl FnOnce() -> T + UnwindSafe + RefUnwindSafe) -> T {
-    let (mut user, mut context) = (pg_sys::InvalidOid, 0);
-    // SAFETY: plain variables of this process.
-    unsafe {
-        pg_sys::GetUserIdAndSecContext(&mut user, &mut context);
-        let owner = pg_sys::Oid::from_u32(pg_sys::BOOTSTRAP_SUPERUSERID);
-        pg_sys::SetUserIdAndSecContext(owner, context | pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32);
+pub fn with_rights<T>(run: impl FnOnce() -> T) -> T {
+    let _rights = Rights::of_superuser();
+    run()
+}
+
+/// While it lives, the user is the one to whom the database belongs; then, also after an error, who it was before.
+struct Rights {
+    user: pg_sys::Oid,
+    context: std::ffi::c_int,
+}
+
+impl Rights {
+    fn of_superuser() -> Self {
+        let mut before = Self { user: pg_sys::InvalidOid, context: 0 };
+        // SAFETY: plain variables of this process.
+        unsafe {
+            GetUserIdAndSecContext(&mut before.user, &mut before.context);
+            let owner = pg_sys::Oid::from_u32(pg_sys::BOOTSTRAP_SUPERUSERID);
+            SetUserIdAndSecContext(owner, before.context | pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32);
+        }
+        before
     }
-    PgTryBuilder::new(run)
+}
+
+impl Drop for Rights {
+    fn drop(&mut self) {
         // SAFETY: what it was before.
-        .finally(|| unsafe { pg_sys::SetUserIdAndSecContext(user, context) })
-        .execute()
+        unsafe { SetUserIdAndSecContext(self.user, self.context) }
+    }
+}
+
+// What every event asks of the server: `pg_sys` has the same, with a guard that takes longer than they do. The first three raise no
+// error; the last is called by what has the guard.
+unsafe extern "C-unwind" {
+    fn GetCurrentTransactionStartTimestamp() -> pg_sys::TimestampTz;
+    fn GetUserIdAndSecContext(user: *mut pg_sys::Oid, context: *mut std::ffi::c_int);
+    fn SetUserIdAndSecContext(user: pg_sys::Oid, context: std::ffi::c_int);
+    fn currval_oid(call: pg_sys::FunctionCallInfo) -> pg_sys::Datum;
 }

@@ -1,9 +1,10 @@
-//! Settings, `llm_usage.*`. SQL reads them by name, since it may run before the library is loaded.
+//! Settings, `llm_usage.*`. SQL reads all but the default currency by name, since it may run before the library is loaded.
 
 use std::ffi::CString;
 use std::time::Duration;
 
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
+use pgrx::prelude::*;
 
 use crate::pg::background::is_preloading;
 use crate::pg::setting;
@@ -53,9 +54,15 @@ pub fn define() {
     }
 }
 
-/// The currency of a cost that is given without one.
+/// The currency of a cost that is given without one. Every event may ask; by its name a setting takes three times as long.
+#[pg_extern(schema = "llm_usage", stable, parallel_safe, requires = ["schema"])]
+fn _default_currency() -> String {
+    default_currency()
+}
+
+/// The same, for whoever asks here.
 pub fn default_currency() -> String {
-    let currency = DEFAULT_CURRENCY.get().map(|currency| currency.to_string_lossy().into_owned());
+    let currency = DEFAULT_CURRENCY.get().and_then(|currency| currency.into_string().ok());
     currency.unwrap_or_else(|| "USD".to_owned())
 }
 

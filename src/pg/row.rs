@@ -148,10 +148,12 @@ impl<'a> Columns<'a> {
     pub fn unchanged<'t>(
         trigger: &'t PgTrigger<'t>,
     ) -> Result<Option<PgHeapTuple<'t, AllocatedByPostgres>>, ErrorReport> {
-        if rows_of_transaction() <= MOST_KEPT {
+        let data = trigger.trigger_data();
+        // SAFETY: the slot of a row whose trigger runs.
+        let is_kept = unsafe { (*data.tg_trigslot).tts_ops == &raw const pg_sys::TTSOpsVirtual };
+        if !is_kept || rows_of_transaction() <= MOST_KEPT {
             return Ok(trigger.new());
         }
-        let data = trigger.trigger_data();
         // SAFETY: the row's own tuple and descriptor; the copy lives as long as what the server does with the row.
         Ok(Some(unsafe {
             let copy = pg_sys::heap_copytuple(data.tg_trigtuple);
@@ -247,8 +249,9 @@ impl Room {
     }
 }
 
-/// Of a partitioned table the server keeps the tuple that a trigger gives back as it was until the statement ends: one that loads
-/// a history of millions would take all memory. From so many on each row is given back as a copy, which costs a little and is freed.
+/// Of a partition laid out as its table is, the server keeps the tuple that a trigger gives back as it was until the statement ends: one
+/// that loads a history of millions would take all memory. From so many on each row is given back as a copy, which costs a little and
+/// is freed.
 const MOST_KEPT: u64 = 10_000;
 
 thread_local! {
@@ -264,11 +267,33 @@ fn rows_of_transaction() -> u64 {
     rows
 }
 
-/// The generation of what is remembered, and where each table has its [`Columns`]: of one table always the same.
-type Places = (u64, HashMap<pg_sys::Oid, Rc<[usize]>>);
+/// Where each table has its [`Columns`]: of one table always the same.
+struct Places {
+    generation: u64,
+    tables: HashMap<pg_sys::Oid, Rc<[usize]>>,
+    /// The table that was asked for last: rows come in runs.
+    last: Option<(pg_sys::Oid, Rc<[usize]>)>,
+}
+
+impl Places {
+    fn of(&mut self, table: pg_sys::Oid, generation: u64) -> Option<Rc<[usize]>> {
+        if self.generation != generation {
+            *self = Self { generation, tables: HashMap::new(), last: None };
+        }
+        if let Some((last, places)) = &self.last
+            && *last == table
+        {
+            return Some(places.clone());
+        }
+        let places = self.tables.get(&table)?.clone();
+        self.last = Some((table, places.clone()));
+        Some(places)
+    }
+}
 
 thread_local! {
-    static PLACES: RefCell<Places> = RefCell::default();
+    static PLACES: RefCell<Places> =
+        RefCell::new(Places { generation: 0, tables: HashMap::new(), last: None });
 }
 
 /// Where a partition has its columns, remembered while no table changes: it need not have them where its parent has.
@@ -281,13 +306,7 @@ pub(super) unsafe fn places<I: Iterator<Item = &'static str>>(
 ) -> Result<Rc<[usize]>, ErrorReport> {
     // SAFETY: the relation is open.
     let (generation, oid) = (known_generation(), unsafe { (*relation).rd_id });
-    let known = PLACES.with_borrow_mut(|(remembered, tables)| {
-        if *remembered != generation {
-            (*remembered, *tables) = (generation, HashMap::new());
-        }
-        tables.get(&oid).cloned()
-    });
-    if let Some(places) = known {
+    if let Some(places) = PLACES.with_borrow_mut(|known| known.of(oid, generation)) {
         return Ok(places);
     }
     // SAFETY: the descriptor lives as long as the relation is open.
@@ -297,6 +316,6 @@ pub(super) unsafe fn places<I: Iterator<Item = &'static str>>(
         found.ok_or_else(|| failed(format!("there is no column {name}")))
     };
     let places: Rc<[usize]> = names().map(place).collect::<Result<_, _>>()?;
-    PLACES.with_borrow_mut(|(_, tables)| tables.insert(oid, places.clone()));
+    PLACES.with_borrow_mut(|known| known.tables.insert(oid, places.clone()));
     Ok(places)
 }
