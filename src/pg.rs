@@ -26,6 +26,7 @@ pub mod background;
 pub mod decimal;
 pub mod lookup;
 pub mod plan;
+pub mod rights;
 pub mod row;
 pub mod setting;
 pub mod tail;

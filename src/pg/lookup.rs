@@ -15,6 +15,8 @@ pub type Key<'a> = (&'static CStr, Is<'a>);
 #[derive(Clone, Copy)]
 pub enum Is<'a> {
     Number(i64),
+    /// Of a column of type integer.
+    Integer(i32),
     Above(i64),
     /// Microseconds since 1970.
     At(i64),
@@ -29,6 +31,7 @@ impl Is<'_> {
     fn operator(self) -> (pg_sys::Oid, u32, u32) {
         match self {
             Self::Number(_) => (pg_sys::INT8OID, pg_sys::BTEqualStrategyNumber, pg_sys::F_INT8EQ),
+            Self::Integer(_) => (pg_sys::INT4OID, pg_sys::BTEqualStrategyNumber, pg_sys::F_INT4EQ),
             Self::Above(_) => (pg_sys::INT8OID, pg_sys::BTGreaterStrategyNumber, pg_sys::F_INT8GT),
             Self::At(_) => (pg_sys::TIMESTAMPTZOID, pg_sys::BTEqualStrategyNumber, pg_sys::F_TIMESTAMPTZ_EQ),
             Self::After(_) => {
@@ -47,6 +50,7 @@ impl Is<'_> {
     fn datum(self) -> pg_sys::Datum {
         match self {
             Self::Number(number) | Self::Above(number) => pg_sys::Datum::from(number),
+            Self::Integer(number) => pg_sys::Datum::from(number),
             Self::At(instant) | Self::After(instant) | Self::NotBefore(instant) | Self::Before(instant) => {
                 pg_sys::Datum::from(instant.saturating_sub(POSTGRES_EPOCH))
             }
