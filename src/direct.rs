@@ -10,7 +10,7 @@ use pgrx::pg_sys::panic::ErrorReport;
 
 use crate::ledger::{self, ID};
 use crate::pg::lookup::{self, Is, Key};
-use crate::pg::rights::{Sees, seen};
+use crate::pg::rights::{Sees, may_select, seen};
 use crate::pg::row::Columns;
 use crate::{pg, query};
 
@@ -21,9 +21,6 @@ pub struct Rollup {
     /// Of the columns that are read.
     pub names: &'static [&'static str],
 }
-
-pub const APP: usize = event_column("app_id");
-pub const TIME: usize = event_column("occurred_at");
 
 /// A range of instants, and how far the ledger is folded.
 pub struct Range {
@@ -113,12 +110,14 @@ impl Range {
         })
     }
 
-    /// Hands over all events of the range that are not folded yet.
+    /// Hands over the events of the range that are not folded yet, all or those that are like a key.
     pub fn tail(
         &self,
+        of: Option<Key>,
         mut add: impl FnMut(&Columns) -> Result<(), ErrorReport>,
     ) -> Result<bool, ErrorReport> {
-        let key = [(c"id", Is::Above(self.folded_up_to))];
+        const TIME: usize = event_column("occurred_at");
+        let key: Vec<Key> = [(c"id", Is::Above(self.folded_up_to))].into_iter().chain(of).collect();
         pg::tail::rows(pg::relation(c"usage_events"), &[key], ledger::names, |row| {
             if (self.cut.first..self.cut.last).contains(&row.instant(TIME)) {
                 add(row)?;
@@ -127,16 +126,14 @@ impl Range {
         })
     }
 
-    /// Both, of one app.
+    /// Hands over an app's events that are in no whole hour of the rollups.
     pub fn loose(
         &self,
         app: i64,
         mut add: impl FnMut(&Columns) -> Result<(), ErrorReport>,
     ) -> Result<bool, ErrorReport> {
-        if !self.edges(app, &mut add)? {
-            return Ok(false);
-        }
-        self.tail(|row| if row.number(APP) == app { add(row) } else { Ok(()) })
+        // The keys of partitions have the app beside the id.
+        Ok(self.edges(app, &mut add)? && self.tail(Some((c"app_id", Is::Number(app))), add)?)
     }
 
     pub fn has_edges(&self) -> bool {
@@ -180,7 +177,12 @@ pub fn tokens(event: &Columns) -> (i64, i64) {
 fn seen_of(tables: &[&CStr]) -> Sees {
     const ALWAYS: [&CStr; 3] = [c"usage_events", c"_fold_progress", c"_dropped_months"];
     let seen = ALWAYS.iter().chain(tables).map(|table| seen(pg::relation(table)));
-    seen.max().unwrap_or(Sees::NotKnown)
+    match seen.max() {
+        // Who is no tenant need not see apps.
+        Some(Sees::RowsOfApps) if may_select(pg::relation(c"apps")) => Sees::RowsOfApps,
+        Some(Sees::AllRows) => Sees::AllRows,
+        _ => Sees::NotKnown,
+    }
 }
 
 /// Up to which id the events are folded; `None` if that cannot be told.

@@ -16,6 +16,9 @@ const MOST_DECIMALS: usize = 60;
 /// The longest amount that is believed, and the most digits that an exponent may stand for.
 const MOST_LETTERS: usize = 60;
 
+/// So many digits any machine number has.
+const MOST_COUNTED_LETTERS: usize = 19;
+
 /// A number exactly as PostgreSQL wrote it, or as it was counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Exact {
@@ -26,7 +29,10 @@ pub enum Exact {
 impl Exact {
     /// From the text of a finite `numeric`; `None` for NaN, Infinity and anything else that is no JSON number.
     pub fn parse(text: &str) -> Option<Self> {
-        text.parse().ok().map(Self::Written)
+        match text.len() < MOST_COUNTED_LETTERS && text.bytes().all(|letter| letter.is_ascii_digit()) {
+            true => text.parse().ok().map(Self::Counted),
+            false => text.parse().ok().map(Self::Written),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Rows found by a table's keys and indexes, in the active snapshot and without a plan: to set one up takes longer than to read what
 //! is asked before each call.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, c_int};
 
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
@@ -24,12 +24,20 @@ pub enum Is<'a> {
     NotBefore(i64),
     Before(i64),
     Named(&'a str),
+    /// Not NULL, which is looked for in each row: no index has to have it.
+    Given,
+}
+
+/// What an index is asked for, and the columns that must not be NULL.
+struct Wanted {
+    keys: Vec<pg_sys::ScanKeyData>,
+    given: Vec<c_int>,
 }
 
 impl Is<'_> {
-    /// Type of the column, the operator's place in its order, and the operator's function.
-    fn operator(self) -> (pg_sys::Oid, u32, u32) {
-        match self {
+    /// Type of the column, the operator's place in its order, and the operator's function; `None` of what is no operator.
+    fn operator(self) -> Option<(pg_sys::Oid, u32, u32)> {
+        Some(match self {
             Self::Number(_) => (pg_sys::INT8OID, pg_sys::BTEqualStrategyNumber, pg_sys::F_INT8EQ),
             Self::Integer(_) => (pg_sys::INT4OID, pg_sys::BTEqualStrategyNumber, pg_sys::F_INT4EQ),
             Self::Above(_) => (pg_sys::INT8OID, pg_sys::BTGreaterStrategyNumber, pg_sys::F_INT8GT),
@@ -44,7 +52,8 @@ impl Is<'_> {
                 (pg_sys::TIMESTAMPTZOID, pg_sys::BTLessStrategyNumber, pg_sys::F_TIMESTAMPTZ_LT)
             }
             Self::Named(_) => (pg_sys::TEXTOID, pg_sys::BTEqualStrategyNumber, pg_sys::F_TEXTEQ),
-        }
+            Self::Given => return None,
+        })
     }
 
     fn datum(self) -> pg_sys::Datum {
@@ -55,6 +64,7 @@ impl Is<'_> {
                 pg_sys::Datum::from(instant.saturating_sub(POSTGRES_EPOCH))
             }
             Self::Named(name) => name.into_datum().unwrap_or(pg_sys::Datum::from(0)),
+            Self::Given => pg_sys::Datum::from(0),
         }
     }
 }
@@ -74,9 +84,17 @@ pub fn rows<'k, I: Iterator<Item = &'static str>>(
         if relation.is_null() {
             return Ok(false);
         }
-        let mut room = Room::of(relation, names)?;
+        // Of most partitions no row is wanted.
+        let mut room = None;
+        let mut hand_over = |tuple| {
+            let room = match &mut room {
+                Some(room) => room,
+                None => room.insert(Room::of(relation, &names)?),
+            };
+            wants_more(&room.read(tuple))
+        };
         let is_answered = scan(relation, keys, |tuple| {
-            wants_more(&room.read(tuple)).unwrap_or_else(|error| {
+            hand_over(tuple).unwrap_or_else(|error| {
                 result = Err(error);
                 false
             })
@@ -181,11 +199,12 @@ unsafe fn is_whole(index: pg_sys::Relation) -> bool {
 unsafe fn scan_index(
     table: pg_sys::Relation,
     index: pg_sys::Relation,
-    mut keys: Vec<pg_sys::ScanKeyData>,
+    Wanted { mut keys, given }: Wanted,
     mut wants_more: impl FnMut(pg_sys::HeapTuple) -> bool,
 ) -> bool {
     // SAFETY: both are open; a row is there until the next one is asked for.
     unsafe {
+        let is_null = |row, column: &c_int| pg_sys::heap_attisnull(row, *column, (*table).rd_att);
         let (snapshot, count) = (pg_sys::GetActiveSnapshot(), keys.len() as i32);
         let scan = pg_sys::systable_beginscan_ordered(table, index, snapshot, count, keys.as_mut_ptr());
         let mut goes_on = true;
@@ -194,7 +213,8 @@ unsafe fn scan_index(
             if row.is_null() {
                 break;
             }
-            goes_on = wants_more(row);
+            pgrx::check_for_interrupts!();
+            goes_on = given.iter().any(|column| is_null(row, column)) || wants_more(row);
         }
         pg_sys::systable_endscan_ordered(scan);
         goes_on
@@ -205,19 +225,19 @@ unsafe fn scan_index(
 ///
 /// # Safety
 /// Both are open.
-unsafe fn scan_keys(
-    table: pg_sys::Relation,
-    index: pg_sys::Relation,
-    keys: &[Key],
-) -> Option<Vec<pg_sys::ScanKeyData>> {
+unsafe fn scan_keys(table: pg_sys::Relation, index: pg_sys::Relation, keys: &[Key]) -> Option<Wanted> {
     // SAFETY: an index has a column, a type and a collation for each of its keys.
     unsafe {
+        let oid = (*table).rd_id;
         let key_columns = usize::try_from((*(*index).rd_index).indnkeyatts).ok()?;
         let columns = (*(*index).rd_index).indkey.values.as_slice(key_columns);
-        let of_column = |(ordinal, (name, is)): (usize, &Key)| {
-            let (kind, strategy, function) = is.operator();
-            let oid = (*table).rd_id;
+        let mut wanted = Wanted { keys: Vec::with_capacity(keys.len()), given: Vec::new() };
+        for (ordinal, (name, is)) in keys.iter().enumerate() {
             let column = pg_sys::get_attnum(oid, name.as_ptr());
+            let Some((kind, strategy, function)) = is.operator() else {
+                wanted.given.push((column > 0).then(|| c_int::from(column))?);
+                continue;
+            };
             let place = columns.iter().position(|key_column| *key_column == column)?;
             if ordinal == 0 && place > 0 || pg_sys::get_atttype(oid, column) != kind {
                 return None;
@@ -231,8 +251,8 @@ unsafe fn scan_keys(
                 is.datum(),
             );
             scan_key.sk_collation = *(*index).rd_indcollation.add(place);
-            Some(scan_key)
-        };
-        keys.iter().enumerate().map(of_column).collect()
+            wanted.keys.push(scan_key);
+        }
+        Some(wanted)
     }
 }

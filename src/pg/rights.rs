@@ -14,14 +14,21 @@ pub enum Sees {
     NotKnown,
 }
 
+/// Whether who asks may ask for all columns of a table.
+pub fn may_select(table: pg_sys::Oid) -> bool {
+    let select = pg_sys::ACL_SELECT as pg_sys::AclMode;
+    // SAFETY: looks up what the server knows of the table and the role.
+    let result = unsafe { pg_sys::pg_class_aclcheck(table, pg_sys::GetUserId(), select) };
+    result == pg_sys::AclResult::ACLCHECK_OK
+}
+
 /// As a query would be answered that runs with the rights of now.
 pub fn seen(table: pg_sys::Oid) -> Sees {
-    // SAFETY: looks up what the server knows of the table and the role.
+    if !may_select(table) {
+        return Sees::NotKnown;
+    }
+    // SAFETY: as above.
     unsafe {
-        let select = pg_sys::ACL_SELECT as pg_sys::AclMode;
-        if pg_sys::pg_class_aclcheck(table, pg_sys::GetUserId(), select) != pg_sys::AclResult::ACLCHECK_OK {
-            return Sees::NotKnown;
-        }
         let is_bound = pg_sys::check_enable_rls(table, pg_sys::InvalidOid, true)
             == pg_sys::CheckEnableRlsResult::RLS_ENABLED as i32;
         match is_bound {

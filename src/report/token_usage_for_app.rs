@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use llm_usage_core::calendar::{DAY, day_start, format_day};
+use llm_usage_core::calendar::{DAY, Day, day_start};
 use llm_usage_core::cut::Cut;
+use llm_usage_core::event::event_column;
 use llm_usage_core::money::Exact;
 use pgrx::datum::Date;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use serde::Serialize;
 
-use crate::direct::{Range, Rollup, TIME, tokens};
+use crate::direct::{Range, Rollup, tokens};
 use crate::pg::lookup::Is;
 use crate::{error, pg, query};
 
@@ -18,7 +19,7 @@ use crate::{error, pg, query};
 #[derive(Default, Serialize)]
 struct ChartData {
     data: Vec<Exact>,
-    labels: Vec<String>,
+    labels: Vec<Day>,
 }
 
 /// Tokens of one app for each UTC day of `[start_date, end_date]` that has events.
@@ -34,7 +35,7 @@ fn token_usage_for_app(
     let range = Cut::of(Some(day_start(pg::days(start_date))), Some(day_start(pg::days(end_date)) + DAY));
     let (data, labels) = match read(app_id, range)? {
         Some(days) => {
-            let label = |day| format_day(day).ok_or_else(|| error::failed("not a day"));
+            let label = |day| Day::of(day).ok_or_else(|| error::failed("not a day"));
             let points = days.into_iter().map(|(day, tokens)| Ok((Exact::from(tokens), label(day)?)));
             points.collect::<Result<_, ErrorReport>>()?
         }
@@ -60,6 +61,7 @@ fn read(app: i64, range: Cut) -> Result<Option<BTreeMap<i64, i128>>, ErrorReport
     let app_key = [(c"entity_type", Is::Named("App")), (c"entity_id", Is::Number(app))];
     let is_read = range.kept(&ROLLUP, &app_key, |row| add(row.instant(0), row.number(1)))?
         && range.loose(app, |event| {
+            const TIME: usize = event_column("occurred_at");
             let (input, completion) = tokens(event);
             add(event.instant(TIME), input + completion)
         })?;

@@ -127,7 +127,9 @@ fn read(range: Cut) -> Result<Option<Rules>, ErrorReport> {
     const ALL_APPS: i64 = -1;
     const RULE: usize = event_column("rule_type");
     const INFERENCE: usize = event_column("inference_tokens");
-    let Some((range, apps)) = Range::of_apps(range, &[ROLLUP.days, ROLLUP.hours])? else { return Ok(None) };
+    let Some((range, apps)) = Range::of_apps(range, &[ROLLUP.days, ROLLUP.hours, c"_rollups"])? else {
+        return Ok(None);
+    };
     // The ledger has no index for what all apps did.
     if apps.is_none() && range.has_edges() {
         return Ok(None);
@@ -149,13 +151,10 @@ fn read(range: Cut) -> Result<Option<Rules>, ErrorReport> {
             return Ok(None);
         }
     }
-    let is_seen = |app| apps.as_ref().is_none_or(|apps| apps.contains(&app));
-    let is_read = range.tail(|event| {
-        if !event.is_null(RULE) && is_seen(event.number(direct::APP)) {
-            add_event(&mut rules, event)
-        } else {
-            Ok(())
-        }
+    const APP: usize = event_column("app_id");
+    let is_read = range.tail(Some((c"rule_type", Is::Given)), |event| match &apps {
+        Some(apps) if !apps.contains(&event.number(APP)) => Ok(()),
+        _ => add_event(&mut rules, event),
     })?;
     Ok(is_read.then_some(rules))
 }
