@@ -22,8 +22,9 @@ pub struct Rollup {
     pub names: &'static [&'static str],
 }
 
-/// A range of instants, and how far the ledger is folded.
+/// A range of instants and the apps that are asked for, `None` for all; and how far the ledger is folded.
 pub struct Range {
+    pub apps: Option<Vec<i64>>,
     cut: Cut,
     folded_up_to: i64,
 }
@@ -35,12 +36,12 @@ impl Range {
         match seen_of(tables) {
             Sees::NotKnown => Ok(None),
             Sees::RowsOfApps if query::select(APP, &[app.into()], |_| Ok(()))?.is_empty() => Ok(None),
-            _ => Self::of(cut),
+            _ => Self::of(cut, Some(vec![app])),
         }
     }
 
-    /// `[from, to)` of a tenant's apps, or `None` for all of them, if who asks may read that.
-    pub fn of_apps(cut: Cut, tables: &[&CStr]) -> Result<Option<(Self, Option<Vec<i64>>)>, ErrorReport> {
+    /// `[from, to)` of a tenant's apps, of all for who is none, if who asks may read that.
+    pub fn of_apps(cut: Cut, tables: &[&CStr]) -> Result<Option<Self>, ErrorReport> {
         const APPS: &str = "SELECT a.id FROM llm_usage.apps a WHERE llm_usage._is_tenant()";
         let apps = match seen_of(tables) {
             Sees::NotKnown => return Ok(None),
@@ -51,11 +52,11 @@ impl Range {
                 apps => Some(apps),
             },
         };
-        Ok(Self::of(cut)?.map(|range| (range, apps)))
+        Self::of(cut, apps)
     }
 
-    fn of(cut: Cut) -> Result<Option<Self>, ErrorReport> {
-        Ok(folded_up_to()?.map(|folded_up_to| Self { cut, folded_up_to }))
+    fn of(cut: Cut, apps: Option<Vec<i64>>) -> Result<Option<Self>, ErrorReport> {
+        Ok(folded_up_to()?.map(|folded_up_to| Self { apps, cut, folded_up_to }))
     }
 
     /// Hands over what a rollup has of whole days and hours; false if that cannot be answered.

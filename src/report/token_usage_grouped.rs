@@ -127,11 +127,11 @@ fn read(range: Cut) -> Result<Option<Rules>, ErrorReport> {
     const ALL_APPS: i64 = -1;
     const RULE: usize = event_column("rule_type");
     const INFERENCE: usize = event_column("inference_tokens");
-    let Some((range, apps)) = Range::of_apps(range, &[ROLLUP.days, ROLLUP.hours, c"_rollups"])? else {
+    let Some(range) = Range::of_apps(range, &[ROLLUP.days, ROLLUP.hours, c"_rollups"])? else {
         return Ok(None);
     };
     // The ledger has no index for what all apps did.
-    if apps.is_none() && range.has_edges() {
+    if range.apps.is_none() && range.has_edges() {
         return Ok(None);
     }
     let mut rules = Rules::new();
@@ -142,7 +142,7 @@ fn read(range: Cut) -> Result<Option<Rules>, ErrorReport> {
         }
         Ok(())
     };
-    for app in apps.as_deref().unwrap_or(&[ALL_APPS]) {
+    for app in range.apps.as_deref().unwrap_or(&[ALL_APPS]) {
         let is_read = range.kept(&ROLLUP, &[(c"app_id", Is::Number(*app))], |row| {
             add(&mut rules, row.text(0).unwrap_or_default(), [1, 2, 3].map(|column| row.number(column)));
             Ok(())
@@ -152,7 +152,7 @@ fn read(range: Cut) -> Result<Option<Rules>, ErrorReport> {
         }
     }
     const APP: usize = event_column("app_id");
-    let is_read = range.tail(Some((c"rule_type", Is::Given)), |event| match &apps {
+    let is_read = range.tail(Some((c"rule_type", Is::Given)), |event| match &range.apps {
         Some(apps) if !apps.contains(&event.number(APP)) => Ok(()),
         _ => add_event(&mut rules, event),
     })?;
