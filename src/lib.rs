@@ -7,6 +7,7 @@ use pgrx::prelude::*;
 mod bitmap;
 mod budget;
 mod calendar;
+mod direct;
 mod error;
 mod fold;
 mod given_id;
@@ -95,8 +96,7 @@ extension_sql_file!(
         calendar::_last_day,
         calendar::_last_hour,
         calendar::_last,
-        loose::_may_be_loose,
-        loose::_loose_app
+        loose::_may_be_loose
     ]
 );
 extension_sql_file!(

@@ -23,6 +23,7 @@ pub mod datum;
 pub mod decimal;
 pub mod lookup;
 pub mod plan;
+pub mod rights;
 pub mod row;
 pub mod setting;
 pub mod tail;

@@ -5,26 +5,25 @@ use std::collections::HashMap;
 use std::ffi::CStr;
 
 use bigdecimal::BigDecimal;
-use llm_usage_core::calendar::format_day;
+use llm_usage_core::calendar::Day;
 use llm_usage_core::money::Exact;
 use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
-use pgrx::spi::SpiHeapTupleData;
 
 use crate::error::failed;
-use crate::pg::plan::{Plan, Sees};
+use crate::pg::plan::{self, Plan, Sees};
 use crate::pg::setting::with_settings;
 use crate::pg::write::{self, Table};
 use crate::pg::{self, days, micros};
 
 /// A row of a query's answer.
-pub struct Row<'a>(SpiHeapTupleData<'a>);
+pub struct Row<'a>(plan::Row<'a>);
 
 impl Row<'_> {
     /// A column by its number, from 1; NULL is `None`.
     pub fn get<T: FromDatum + IntoDatum>(&self, column: usize) -> Result<Option<T>, ErrorReport> {
-        self.0.get(column).map_err(failed)
+        self.0.get(column)
     }
 
     /// A text column that is never NULL.
@@ -42,9 +41,9 @@ impl Row<'_> {
         self.get(column)?.map(micros).ok_or_else(|| failed("unexpected NULL"))
     }
 
-    /// A day that is never NULL, as `YYYY-MM-DD`.
-    pub fn day(&self, column: usize) -> Result<String, ErrorReport> {
-        let day = self.get(column)?.map(days).and_then(format_day);
+    /// A day that is never NULL.
+    pub fn day(&self, column: usize) -> Result<Day, ErrorReport> {
+        let day = self.get(column)?.map(days).and_then(Day::of);
         day.ok_or_else(|| failed("not a day"))
     }
 

@@ -112,7 +112,7 @@ CREATE FUNCTION llm_usage._by_app(from_time timestamptz, to_time timestamptz)
       FROM llm_usage._loose_events(from_time, to_time) e;
   END;
 
--- What of one app is in no whole hour of the rollup, by model, where _loose_app() cannot read it itself.
+-- What of one app is in no whole hour of the rollup, by model.
 CREATE FUNCTION llm_usage._loose_app_models(for_app bigint, from_time timestamptz, to_time timestamptz)
   RETURNS TABLE (model text, requests numeric, input_tokens numeric, completion_tokens numeric)
   LANGUAGE sql STABLE PARALLEL SAFE
@@ -122,7 +122,16 @@ CREATE FUNCTION llm_usage._loose_app_models(for_app bigint, from_time timestampt
      WHERE e.app_id = for_app
      GROUP BY 1;
   END;
--- One app by model, for its report: lines are summed before they are looked up, and of the rollup only those columns are read that
+CREATE FUNCTION llm_usage._loose_app(for_app bigint, from_time timestamptz, to_time timestamptz, folded_up_to bigint)
+  RETURNS TABLE (model text, requests numeric, input_tokens numeric, completion_tokens numeric)
+  LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 1
+AS $$
+BEGIN
+  IF llm_usage._may_be_loose('llm_usage.usage_events'::pg_catalog.regclass, folded_up_to, from_time, to_time) THEN
+    RETURN QUERY SELECT * FROM llm_usage._loose_app_models(for_app, from_time, to_time);
+  END IF;
+END $$;
+-- One app by model, for its report, where that cannot read it itself: lines are summed before they are looked up, and of the rollup only those columns are read that
 -- are summed, or each row would be copied into another.
 CREATE FUNCTION llm_usage._app_models(for_app bigint, from_time timestamptz, to_time timestamptz)
   RETURNS TABLE (model text, requests numeric, input_tokens numeric, completion_tokens numeric)

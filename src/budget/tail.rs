@@ -9,10 +9,11 @@ use llm_usage_core::event::event_column;
 use llm_usage_core::tail::{self, Event, Sums};
 use pgrx::pg_sys::panic::ErrorReport;
 
+use crate::direct::folded_up_to;
 use crate::error::failed;
 use crate::ledger::{self, ID};
 use crate::pg;
-use crate::pg::lookup::{self, Is};
+use crate::pg::lookup::Is;
 use crate::pg::row::Columns;
 
 /// A longer tail is read by SQL, which does not carry it over row by row.
@@ -62,15 +63,7 @@ pub fn read() -> Result<Option<Folded>, ErrorReport> {
 
 /// `None` if that cannot be told.
 fn folded() -> Result<Option<Folded>, ErrorReport> {
-    const LEDGER: &str = "usage_events";
-    let mut up_to = 0;
-    let names = || ["folded_up_to"].into_iter();
-    let is_told =
-        lookup::rows(pg::relation(c"_fold_progress"), &[[(c"ledger", Is::Named(LEDGER))]], names, |row| {
-            up_to = row.number(0);
-            Ok(false)
-        })?;
-    Ok(is_told.then(|| (pg::relation(c"usage_events"), up_to)))
+    Ok(folded_up_to()?.map(|up_to| (pg::relation(c"usage_events"), up_to)))
 }
 
 /// What an entity did in `[from, to)` by what was read; costs in the currency only. `None` if that cannot be told.

@@ -1,6 +1,7 @@
 //! Instants in UTC as microseconds since 1970, their ISO 8601 text, and the cutting of a range into parts.
 
 use chrono::{DateTime, Datelike, Months, NaiveDate, NaiveDateTime, NaiveTime};
+use serde::{Serialize, Serializer};
 
 /// Microseconds of a day.
 pub const DAY: i64 = 86_400_000_000;
@@ -24,10 +25,36 @@ pub fn format_instant(instant: i64) -> Option<String> {
     Some(time.format(pattern).to_string())
 }
 
-/// A day, counted from 1970, as `YYYY-MM-DD`.
-pub fn format_day(day: i64) -> Option<String> {
-    let instant = day.checked_mul(DAY).filter(|instant| (FIRST..END).contains(instant))?;
-    Some(DateTime::from_timestamp_micros(instant)?.date_naive().to_string())
+/// A day as `YYYY-MM-DD`. A report has one of each day of years: to make a text of each takes longer than to read it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Day([u8; 10]);
+
+impl Day {
+    /// Counted from 1970; `None` if no event can have it.
+    pub fn of(day: i64) -> Option<Self> {
+        const SINCE_YEAR_1: i64 = 1 - FIRST / DAY;
+        let day = Some(day).filter(|day| (FIRST / DAY..END / DAY).contains(day))?;
+        let date = NaiveDate::from_num_days_from_ce_opt(i32::try_from(day + SINCE_YEAR_1).ok()?)?;
+        let mut letters = *b"0000-00-00";
+        for (end, number) in [(4, date.year().unsigned_abs()), (7, date.month()), (10, date.day())] {
+            let mut rest = number;
+            for digit in letters[..end].iter_mut().rev().take_while(|letter| **letter != b'-') {
+                *digit = b'0' + (rest % 10) as u8;
+                rest /= 10;
+            }
+        }
+        Some(Self(letters))
+    }
+
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl Serialize for Day {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
 }
 
 /// An ISO 8601 instant: a date alone, `T` or a blank before the time, seconds and up to six digits of fraction or not,
@@ -175,12 +202,14 @@ mod tests {
 
     #[test]
     fn days_are_written_with_four_digits_of_the_year() {
-        assert_eq!(format_day(JUNE / DAY).as_deref(), Some("2025-06-01"));
-        assert_eq!(format_day(FIRST / DAY).as_deref(), Some("0001-01-01"));
-        assert_eq!(format_day(END / DAY - 1).as_deref(), Some("9999-12-31"));
-        assert_eq!(format_day(FIRST / DAY - 1), None);
-        assert_eq!(format_day(END / DAY), None);
-        assert_eq!(format_day(i64::MAX), None);
+        for (day, text) in
+            [(JUNE / DAY, "2025-06-01"), (FIRST / DAY, "0001-01-01"), (END / DAY - 1, "9999-12-31")]
+        {
+            assert_eq!(Day::of(day).as_ref().map(Day::as_str), Some(text));
+        }
+        assert_eq!(Day::of(FIRST / DAY - 1), None);
+        assert_eq!(Day::of(END / DAY), None);
+        assert_eq!(Day::of(i64::MAX), None);
     }
 
     #[test]

@@ -16,26 +16,41 @@ const MOST_DECIMALS: usize = 60;
 /// The longest amount that is believed, and the most digits that an exponent may stand for.
 const MOST_LETTERS: usize = 60;
 
-/// A number exactly as PostgreSQL wrote it.
+/// So many digits any machine number has.
+const MOST_COUNTED_LETTERS: usize = 19;
+
+/// A number exactly as PostgreSQL wrote it, or as it was counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Exact(Number);
+pub enum Exact {
+    Written(Number),
+    Counted(i128),
+}
 
 impl Exact {
     /// From the text of a finite `numeric`; `None` for NaN, Infinity and anything else that is no JSON number.
     pub fn parse(text: &str) -> Option<Self> {
-        text.parse().ok().map(Self)
+        match text.len() < MOST_COUNTED_LETTERS && text.bytes().all(|letter| letter.is_ascii_digit()) {
+            true => text.parse().ok().map(Self::Counted),
+            false => text.parse().ok().map(Self::Written),
+        }
     }
 }
 
-impl From<i64> for Exact {
-    fn from(number: i64) -> Self {
-        Self(number.into())
+impl From<i128> for Exact {
+    fn from(number: i128) -> Self {
+        Self::Counted(number)
     }
 }
 
 impl Serialize for Exact {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.serialize(serializer)
+        match self {
+            Self::Written(number) => number.serialize(serializer),
+            Self::Counted(number) => match i64::try_from(*number) {
+                Ok(number) => serializer.serialize_i64(number),
+                Err(_) => serializer.serialize_i128(*number),
+            },
+        }
     }
 }
 
@@ -95,6 +110,9 @@ mod tests {
         for text in ["0.0006", "12345678901234567890.123456789", "0", "-3.50"] {
             let exact = Exact::parse(text).expect("a number");
             assert_eq!(serde_json::to_string(&exact).expect("json"), text);
+        }
+        for number in [0, -1, i128::from(i64::MAX), i128::from(i64::MAX) + 1, i128::MIN] {
+            assert_eq!(serde_json::to_string(&Exact::from(number)).expect("json"), number.to_string());
         }
         assert_eq!(Exact::parse("NaN"), None);
         assert_eq!(Exact::parse("Infinity"), None);

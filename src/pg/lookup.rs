@@ -1,7 +1,7 @@
 //! Rows found by a table's keys and indexes, in the active snapshot and without a plan: to set one up takes longer than to read what
 //! is asked before each call.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, c_int};
 
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
@@ -15,6 +15,8 @@ pub type Key<'a> = (&'static CStr, Is<'a>);
 #[derive(Clone, Copy)]
 pub enum Is<'a> {
     Number(i64),
+    /// Of a column of type integer.
+    Integer(i32),
     Above(i64),
     /// Microseconds since 1970.
     At(i64),
@@ -22,13 +24,22 @@ pub enum Is<'a> {
     NotBefore(i64),
     Before(i64),
     Named(&'a str),
+    /// Not NULL, which is looked for in each row.
+    Given,
+}
+
+/// What an index is asked for, and what is looked for in each row that it finds: that a column is not NULL, or is a number.
+struct Wanted {
+    keys: Vec<pg_sys::ScanKeyData>,
+    in_row: Vec<(c_int, Option<i64>)>,
 }
 
 impl Is<'_> {
-    /// Type of the column, the operator's place in its order, and the operator's function.
-    fn operator(self) -> (pg_sys::Oid, u32, u32) {
-        match self {
+    /// Type of the column, the operator's place in its order, and the operator's function; `None` of what is no operator.
+    fn operator(self) -> Option<(pg_sys::Oid, u32, u32)> {
+        Some(match self {
             Self::Number(_) => (pg_sys::INT8OID, pg_sys::BTEqualStrategyNumber, pg_sys::F_INT8EQ),
+            Self::Integer(_) => (pg_sys::INT4OID, pg_sys::BTEqualStrategyNumber, pg_sys::F_INT4EQ),
             Self::Above(_) => (pg_sys::INT8OID, pg_sys::BTGreaterStrategyNumber, pg_sys::F_INT8GT),
             Self::At(_) => (pg_sys::TIMESTAMPTZOID, pg_sys::BTEqualStrategyNumber, pg_sys::F_TIMESTAMPTZ_EQ),
             Self::After(_) => {
@@ -41,16 +52,19 @@ impl Is<'_> {
                 (pg_sys::TIMESTAMPTZOID, pg_sys::BTLessStrategyNumber, pg_sys::F_TIMESTAMPTZ_LT)
             }
             Self::Named(_) => (pg_sys::TEXTOID, pg_sys::BTEqualStrategyNumber, pg_sys::F_TEXTEQ),
-        }
+            Self::Given => return None,
+        })
     }
 
     fn datum(self) -> pg_sys::Datum {
         match self {
             Self::Number(number) | Self::Above(number) => pg_sys::Datum::from(number),
+            Self::Integer(number) => pg_sys::Datum::from(number),
             Self::At(instant) | Self::After(instant) | Self::NotBefore(instant) | Self::Before(instant) => {
                 pg_sys::Datum::from(instant.saturating_sub(POSTGRES_EPOCH))
             }
             Self::Named(name) => name.into_datum().unwrap_or(pg_sys::Datum::from(0)),
+            Self::Given => pg_sys::Datum::from(0),
         }
     }
 }
@@ -70,9 +84,17 @@ pub fn rows<'k, I: Iterator<Item = &'static str>>(
         if relation.is_null() {
             return Ok(false);
         }
-        let mut room = Room::of(relation, names)?;
+        // Of most partitions no row is wanted.
+        let mut room = None;
+        let mut hand_over = |tuple| {
+            let room = match &mut room {
+                Some(room) => room,
+                None => room.insert(Room::of(relation, &names)?),
+            };
+            wants_more(&room.read(tuple))
+        };
         let is_answered = scan(relation, keys, |tuple| {
-            wants_more(&room.read(tuple)).unwrap_or_else(|error| {
+            hand_over(tuple).unwrap_or_else(|error| {
                 result = Err(error);
                 false
             })
@@ -177,11 +199,16 @@ unsafe fn is_whole(index: pg_sys::Relation) -> bool {
 unsafe fn scan_index(
     table: pg_sys::Relation,
     index: pg_sys::Relation,
-    mut keys: Vec<pg_sys::ScanKeyData>,
+    Wanted { mut keys, in_row }: Wanted,
     mut wants_more: impl FnMut(pg_sys::HeapTuple) -> bool,
 ) -> bool {
     // SAFETY: both are open; a row is there until the next one is asked for.
     unsafe {
+        let is_wanted = |row, (column, number): &(c_int, Option<i64>)| {
+            let mut is_null = false;
+            let value = pg_sys::heap_getattr(row, *column, (*table).rd_att, &mut is_null);
+            !is_null && number.is_none_or(|number| value.value() as i64 == number)
+        };
         let (snapshot, count) = (pg_sys::GetActiveSnapshot(), keys.len() as i32);
         let scan = pg_sys::systable_beginscan_ordered(table, index, snapshot, count, keys.as_mut_ptr());
         let mut goes_on = true;
@@ -190,34 +217,42 @@ unsafe fn scan_index(
             if row.is_null() {
                 break;
             }
-            goes_on = wants_more(row);
+            pgrx::check_for_interrupts!();
+            goes_on = !in_row.iter().all(|column| is_wanted(row, column)) || wants_more(row);
         }
         pg_sys::systable_endscan_ordered(scan);
         goes_on
     }
 }
 
-/// `None` if the index does not begin with the first column, or has not all of them.
+/// `None` if the index does not begin with the first column, or has not all that cannot be looked for in each row.
 ///
 /// # Safety
 /// Both are open.
-unsafe fn scan_keys(
-    table: pg_sys::Relation,
-    index: pg_sys::Relation,
-    keys: &[Key],
-) -> Option<Vec<pg_sys::ScanKeyData>> {
+unsafe fn scan_keys(table: pg_sys::Relation, index: pg_sys::Relation, keys: &[Key]) -> Option<Wanted> {
     // SAFETY: an index has a column, a type and a collation for each of its keys.
     unsafe {
+        let oid = (*table).rd_id;
         let key_columns = usize::try_from((*(*index).rd_index).indnkeyatts).ok()?;
         let columns = (*(*index).rd_index).indkey.values.as_slice(key_columns);
-        let of_column = |(ordinal, (name, is)): (usize, &Key)| {
-            let (kind, strategy, function) = is.operator();
-            let oid = (*table).rd_id;
+        let mut wanted = Wanted { keys: Vec::with_capacity(keys.len()), in_row: Vec::new() };
+        for (ordinal, (name, is)) in keys.iter().enumerate() {
             let column = pg_sys::get_attnum(oid, name.as_ptr());
-            let place = columns.iter().position(|key_column| *key_column == column)?;
-            if ordinal == 0 && place > 0 || pg_sys::get_atttype(oid, column) != kind {
+            let Some((kind, strategy, function)) = is.operator() else {
+                wanted.in_row.push(((column > 0).then(|| c_int::from(column))?, None));
+                continue;
+            };
+            if pg_sys::get_atttype(oid, column) != kind {
                 return None;
             }
+            let place = match (columns.iter().position(|key_column| *key_column == column), is) {
+                (Some(place), _) if ordinal > 0 || place == 0 => place,
+                (None, Is::Number(number)) if ordinal > 0 => {
+                    wanted.in_row.push((column.into(), Some(*number)));
+                    continue;
+                }
+                _ => return None,
+            };
             let mut scan_key = pg_sys::ScanKeyData::default();
             pg_sys::ScanKeyInit(
                 &mut scan_key,
@@ -227,8 +262,8 @@ unsafe fn scan_keys(
                 is.datum(),
             );
             scan_key.sk_collation = *(*index).rd_indcollation.add(place);
-            Some(scan_key)
-        };
-        keys.iter().enumerate().map(of_column).collect()
+            wanted.keys.push(scan_key);
+        }
+        Some(wanted)
     }
 }

@@ -6,7 +6,6 @@ use std::ffi::{CString, c_char};
 use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
-use pgrx::spi::SpiHeapTupleData;
 
 use crate::error::failed;
 
@@ -17,6 +16,27 @@ pub enum Sees {
     CallersRows,
     /// Those of a snapshot taken now, as the isolation level allows.
     LatestRows,
+}
+
+/// A row of an answer in its parts; columns are numbered from 1.
+pub struct Row<'a> {
+    types: &'a [pg_sys::Oid],
+    values: &'a [pg_sys::Datum],
+    nulls: &'a [bool],
+}
+
+impl Row<'_> {
+    /// NULL is `None`. What is got must be the caller's own: the row ends with the statement.
+    pub fn get<T: FromDatum + IntoDatum>(&self, column: usize) -> Result<Option<T>, ErrorReport> {
+        let place = column.checked_sub(1).filter(|place| *place < self.types.len());
+        match place.map(|place| (self.types[place], self.values[place], self.nulls[place])) {
+            Some((kind, value, is_null)) if T::is_compatible_with(kind) => {
+                // SAFETY: a value of a type that can be read so.
+                Ok(unsafe { T::from_polymorphic_datum(value, is_null, kind) })
+            }
+            _ => Err(failed(format!("column {column} is missing or of another type"))),
+        }
+    }
 }
 
 /// Never freed: a plan must not be while the process exits.
@@ -45,7 +65,7 @@ impl Plan {
         self,
         args: &[DatumWithOid],
         sees: Sees,
-        mut shape: impl FnMut(SpiHeapTupleData) -> Result<T, ErrorReport>,
+        mut shape: impl FnMut(Row) -> Result<T, ErrorReport>,
     ) -> Result<Vec<T>, ErrorReport> {
         let (mut values, nulls): (Vec<pg_sys::Datum>, Vec<c_char>) = args
             .iter()
@@ -68,10 +88,15 @@ impl Plan {
                 if status < 0 || table.is_null() {
                     return Err(failed(format!("a statement ended with {status}")));
                 }
-                let tuples = std::slice::from_raw_parts((*table).vals, (*table).numvals as usize);
+                let (tuples, descriptor) = ((*table).vals, (*table).tupdesc);
+                let tuples = std::slice::from_raw_parts(tuples, (*table).numvals as usize);
+                let columns = usize::try_from((*descriptor).natts).map_err(failed)?;
+                let types: Vec<_> =
+                    (1..=columns).map(|column| pg_sys::SPI_gettypeid(descriptor, column as i32)).collect();
+                let (mut values, mut nulls) = (vec![pg_sys::Datum::from(0); columns], vec![true; columns]);
                 let shaped = |tuple: &pg_sys::HeapTuple| {
-                    let row = SpiHeapTupleData::new((*table).tupdesc, *tuple).map_err(failed)?;
-                    shape(row.ok_or_else(|| failed("no row"))?)
+                    pg_sys::heap_deform_tuple(*tuple, descriptor, values.as_mut_ptr(), nulls.as_mut_ptr());
+                    shape(Row { types: &types, values: &values, nulls: &nulls })
                 };
                 tuples.iter().map(shaped).collect()
             }

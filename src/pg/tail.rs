@@ -38,18 +38,6 @@ pub fn rows<'k, I: Iterator<Item = &'static str>>(
     Ok(true)
 }
 
-/// Whether who asks may read every row of a table: nothing that is read here is hidden by a policy.
-pub fn is_readable(table: pg_sys::Oid) -> bool {
-    // SAFETY: looks up what the server knows of the table and the role.
-    unsafe {
-        let may_select =
-            pg_sys::pg_class_aclcheck(table, pg_sys::GetUserId(), pg_sys::ACL_SELECT as pg_sys::AclMode);
-        may_select == pg_sys::AclResult::ACLCHECK_OK
-            && pg_sys::check_enable_rls(table, pg_sys::InvalidOid, true)
-                != pg_sys::CheckEnableRlsResult::RLS_ENABLED as i32
-    }
-}
-
 /// `None` of what is no ledger.
 fn partitions_of(ledger: pg_sys::Oid) -> Option<Vec<pg_sys::Oid>> {
     // SAFETY: no such table is an error; what is opened is closed again, and stays locked like what a statement reads.

@@ -1,12 +1,19 @@
 //! Chipp, `GET /api/v1/apps/{appId}/analytics/token-usage` (seed 003_6e4898c4d2d75767).
 
+use std::cmp::Reverse;
+use std::collections::HashMap;
+
+use llm_usage_core::cut::Cut;
+use llm_usage_core::event::event_column;
 use llm_usage_core::money::Exact;
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use serde::Serialize;
 
-use crate::{error, pg, query};
+use crate::direct::{self, Range, Rollup};
+use crate::pg::lookup::{self, Is};
+use crate::{error, ledger, pg, query};
 
 #[derive(Serialize)]
 struct Answer {
@@ -22,7 +29,7 @@ struct Data {
 
 #[derive(Serialize)]
 struct ModelTokens {
-    model: String,
+    model: Box<str>,
     #[serde(flatten)]
     tokens: Tokens,
 }
@@ -36,6 +43,21 @@ struct Tokens {
     request_count: Exact,
 }
 
+impl From<Sums> for Tokens {
+    fn from([requests, input, completion]: Sums) -> Self {
+        Self {
+            input_tokens: input.into(),
+            output_tokens: completion.into(),
+            total_tokens: (input + completion).into(),
+            request_count: requests.into(),
+        }
+    }
+}
+
+/// Requests, input and completion tokens.
+type Sums = [i128; 3];
+type Models = HashMap<Box<str>, Sums>;
+
 /// Tokens and requests of one app in `[started_after, started_before)`, in all and by model.
 #[pg_extern(schema = "llm_usage", stable, parallel_restricted)]
 fn app_token_usage(
@@ -44,19 +66,91 @@ fn app_token_usage(
     started_before: default!(Option<TimestampWithTimeZone>, "NULL"),
 ) -> Result<pg::Json, ErrorReport> {
     let app_id = error::required("app_id", app_id)?;
-    let args = [app_id.into(), started_after.into(), started_before.into()];
-    let mut rows = query::select(include_str!("app_token_usage.sql"), &args, |row| {
-        let tokens = Tokens {
-            input_tokens: row.count(2)?,
-            output_tokens: row.count(3)?,
-            total_tokens: row.count(4)?,
-            request_count: row.count(5)?,
-        };
-        Ok((row.get::<String>(1)?, tokens))
-    })?
-    .into_iter();
-    // The first row is the total: the one without a model.
-    let (_, total) = error::required("total", rows.next())?;
-    let by_model = rows.filter_map(|(model, tokens)| Some(ModelTokens { model: model?, tokens })).collect();
-    pg::json(&Answer { data: Data { total, by_model } })
+    let models = match read(app_id, Cut::of(started_after.map(pg::micros), started_before.map(pg::micros)))? {
+        Some(models) => models,
+        None => ask(app_id, started_after, started_before)?,
+    };
+    let mut total = Sums::default();
+    models.values().for_each(|sums| add(&mut total, *sums));
+    let mut models: Vec<(Box<str>, Sums)> = models.into_iter().collect();
+    models.sort_unstable_by(
+        |(model, [_, input, completion]), (other, [_, their_input, their_completion])| {
+            let key = |model, total: i128| (Reverse(total), model);
+            key(model, input + completion).cmp(&key(other, their_input + their_completion))
+        },
+    );
+    let by_model =
+        models.into_iter().map(|(model, sums)| ModelTokens { model, tokens: sums.into() }).collect();
+    pg::json(&Answer { data: Data { total: total.into(), by_model } })
+}
+
+fn add(sums: &mut Sums, added: Sums) {
+    sums.iter_mut().zip(added).for_each(|(sum, added)| *sum += added);
+}
+
+fn add_to(models: &mut Models, model: &str, added: Sums) {
+    match models.get_mut(model) {
+        Some(sums) => add(sums, added),
+        None => {
+            models.insert(model.into(), added);
+        }
+    }
+}
+
+fn read(app: i64, range: Cut) -> Result<Option<Models>, ErrorReport> {
+    const ROLLUP: Rollup = Rollup {
+        days: c"_by_app_day",
+        hours: c"_by_app_hour",
+        names: &["line", "requests", "input_tokens", "completion_tokens"],
+    };
+    const TABLES: [&std::ffi::CStr; 4] = [ROLLUP.days, ROLLUP.hours, c"_lines", c"_app_lines"];
+    let Some(range) = Range::of_app(app, range, &TABLES)? else { return Ok(None) };
+    let mut lines = HashMap::<i64, Sums>::new();
+    let is_read = range.kept(&ROLLUP, &[(c"app_id", Is::Number(app))], |row| {
+        add(lines.entry(row.number(0)).or_default(), [1, 2, 3].map(|column| row.number(column).into()));
+        Ok(())
+    })?;
+    let Some(mut models) = models_of(lines)?.filter(|_| is_read) else { return Ok(None) };
+    let is_read = range.loose(app, |event| {
+        const MODEL: usize = event_column("model");
+        let (input, completion) = direct::tokens(event);
+        let added = [ledger::requests(event), input, completion].map(i128::from);
+        add_to(&mut models, event.text(MODEL).unwrap_or_default(), added);
+        Ok(())
+    })?;
+    Ok(is_read.then_some(models))
+}
+
+/// The sums of lines as those of their models.
+fn models_of(lines: HashMap<i64, Sums>) -> Result<Option<Models>, ErrorReport> {
+    let mut models = Models::new();
+    let mut found = 0;
+    let key = |line: &i64| [(c"number", Is::Integer(i32::try_from(*line).unwrap_or_default()))];
+    let keys: Vec<_> = lines.keys().map(key).collect();
+    lookup::rows(
+        pg::relation(c"_lines"),
+        &keys,
+        || ["number", "model"].into_iter(),
+        |row| {
+            if let Some(sums) = lines.get(&row.number(0)) {
+                found += 1;
+                add_to(&mut models, row.text(1).unwrap_or_default(), *sums);
+            }
+            Ok(true)
+        },
+    )?;
+    Ok((found == lines.len()).then_some(models))
+}
+
+fn ask(
+    app: i64,
+    started_after: Option<TimestampWithTimeZone>,
+    started_before: Option<TimestampWithTimeZone>,
+) -> Result<Models, ErrorReport> {
+    let args = [app.into(), started_after.into(), started_before.into()];
+    let models = query::select(include_str!("app_token_usage.sql"), &args, |row| {
+        let sum = |column| row.text(column)?.parse().map_err(error::failed);
+        Ok((row.text(1)?.into(), [sum(2)?, sum(3)?, sum(4)?]))
+    })?;
+    Ok(models.into_iter().collect())
 }

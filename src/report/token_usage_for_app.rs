@@ -1,18 +1,25 @@
 //! Tyk AI Studio, `GET /api/v1/analytics/token-usage-for-app` (seed 000_461b733c2d66d897).
 
+use std::collections::BTreeMap;
+
+use llm_usage_core::calendar::{DAY, Day, day_start};
+use llm_usage_core::cut::Cut;
+use llm_usage_core::event::event_column;
 use llm_usage_core::money::Exact;
 use pgrx::datum::Date;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use serde::Serialize;
 
+use crate::direct::{Range, Rollup, tokens};
+use crate::pg::lookup::Is;
 use crate::{error, pg, query};
 
 /// `analytics.ChartData`: `labels[i]` is the UTC day of `data[i]`, its total tokens.
 #[derive(Default, Serialize)]
 struct ChartData {
     data: Vec<Exact>,
-    labels: Vec<String>,
+    labels: Vec<Day>,
 }
 
 /// Tokens of one app for each UTC day of `[start_date, end_date]` that has events.
@@ -25,9 +32,38 @@ fn token_usage_for_app(
     let start_date = error::required("start_date", start_date)?;
     let end_date = error::required("end_date", end_date)?;
     let app_id = error::required("app_id", app_id)?;
-    let query = include_str!("token_usage_for_app.sql");
-    let args = [app_id.into(), start_date.into(), end_date.into()];
-    let days = query::select(query, &args, |row| Ok((row.count(2)?, row.day(1)?)))?;
-    let (data, labels) = days.into_iter().unzip();
+    let range = Cut::of(Some(day_start(pg::days(start_date))), Some(day_start(pg::days(end_date)) + DAY));
+    let (data, labels) = match read(app_id, range)? {
+        Some(days) => {
+            let label = |day| Day::of(day).ok_or_else(|| error::failed("not a day"));
+            let points = days.into_iter().map(|(day, tokens)| Ok((Exact::from(tokens), label(day)?)));
+            points.collect::<Result<_, ErrorReport>>()?
+        }
+        None => {
+            let query = include_str!("token_usage_for_app.sql");
+            let args = [app_id.into(), start_date.into(), end_date.into()];
+            query::select(query, &args, |row| Ok((row.count(2)?, row.day(1)?)))?.into_iter().unzip()
+        }
+    };
     pg::json(&ChartData { data, labels })
+}
+
+/// Tokens by day since 1970.
+fn read(app: i64, range: Cut) -> Result<Option<BTreeMap<i64, i128>>, ErrorReport> {
+    const ROLLUP: Rollup =
+        Rollup { days: c"_by_entity_day", hours: c"_by_entity_hour", names: &["bucket", "total_tokens"] };
+    let Some(range) = Range::of_app(app, range, &[ROLLUP.days])? else { return Ok(None) };
+    let mut days = BTreeMap::<i64, i128>::new();
+    let mut add = |instant: i64, tokens: i64| {
+        *days.entry(instant.div_euclid(DAY)).or_default() += i128::from(tokens);
+        Ok(())
+    };
+    let app_key = [(c"entity_type", Is::Named("App")), (c"entity_id", Is::Number(app))];
+    let is_read = range.kept(&ROLLUP, &app_key, |row| add(row.instant(0), row.number(1)))?
+        && range.loose(app, |event| {
+            const TIME: usize = event_column("occurred_at");
+            let (input, completion) = tokens(event);
+            add(event.instant(TIME), input + completion)
+        })?;
+    Ok(is_read.then_some(days))
 }

@@ -1,14 +1,21 @@
 //! Arthur GenAI Engine, `GET /api/v2/usage/tokens` (seed 002_a2f999653bea297c).
 
+use std::collections::BTreeMap;
+
 use llm_usage_core::Error;
 use llm_usage_core::calendar::DAY;
+use llm_usage_core::cut::Cut;
+use llm_usage_core::event::event_column;
 use llm_usage_core::money::Exact;
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use serde::Serialize;
 
+use crate::direct::{self, Range, Rollup};
+use crate::pg::lookup::Is;
 use crate::pg::micros;
+use crate::pg::row::Columns;
 use crate::{error, pg, query};
 
 /// `TokenUsageScope`, as the vendor spells it.
@@ -62,24 +69,102 @@ fn token_usage_grouped(
     let today = micros(pgrx::datum::datetime_support::now()).div_euclid(DAY) * DAY;
     let start_time = start_time.map_or_else(|| pg::instant(today), Ok)?;
     let end_time = end_time.map_or_else(|| pg::instant(today + DAY), Ok)?;
-    let shape = |row: query::Row| {
+    let groups = match by_task {
+        true => by_task_of(start_time, end_time, by_rule)?,
+        false => by_rule_type(start_time, end_time)?,
+    };
+    pg::json(&groups)
+}
+
+fn by_task_of(
+    start_time: TimestampWithTimeZone,
+    end_time: TimestampWithTimeZone,
+    by_rule: bool,
+) -> Result<Vec<TokenUsage>, ErrorReport> {
+    let args = [start_time.into(), end_time.into(), by_rule.into()];
+    query::select(include_str!("token_usage_grouped.sql"), &args, |row| {
         Ok(TokenUsage {
             rule_type: row.get(1)?,
             task_id: row.get(2)?,
             count: TokenUsageCount::new(row.count(3)?, row.count(4)?, row.count(5)?),
         })
+    })
+}
+
+fn by_rule_type(
+    start_time: TimestampWithTimeZone,
+    end_time: TimestampWithTimeZone,
+) -> Result<Vec<TokenUsage>, ErrorReport> {
+    let usage = |rule_type, inference, prompt, completion| TokenUsage {
+        rule_type: Some(rule_type),
+        task_id: None,
+        count: TokenUsageCount::new(inference, prompt, completion),
     };
-    let groups = match by_task {
-        true => {
-            let args = [start_time.into(), end_time.into(), by_rule.into()];
-            query::select(include_str!("token_usage_grouped.sql"), &args, shape)?
-        }
-        false => {
-            let args = [start_time.into(), end_time.into()];
-            query::select(include_str!("token_usage_by_rule_type.sql"), &args, shape)?
-        }
+    if let Some(rules) = read(Cut::of(Some(pg::micros(start_time)), Some(pg::micros(end_time))))? {
+        let rules = rules.into_iter().map(|(rule_type, sums)| (rule_type, sums.map(Exact::from)));
+        return Ok(rules
+            .map(|(rule_type, [inference, prompt, completion])| {
+                usage(rule_type, inference, prompt, completion)
+            })
+            .collect());
+    }
+    let args = [start_time.into(), end_time.into()];
+    query::select(include_str!("token_usage_by_rule_type.sql"), &args, |row| {
+        Ok(usage(row.text(1)?, row.count(2)?, row.count(3)?, row.count(4)?))
+    })
+}
+
+/// Inference, prompt and completion by rule type, ordered by its bytes.
+type Rules = BTreeMap<String, [i128; 3]>;
+
+fn read(range: Cut) -> Result<Option<Rules>, ErrorReport> {
+    const ROLLUP: Rollup = Rollup {
+        days: c"_by_rule_type_day",
+        hours: c"_by_rule_type_hour",
+        names: &["rule_type", "inference_tokens", "input_tokens", "completion_tokens"],
     };
-    pg::json(&groups)
+    /// Under it stand the sums of all apps.
+    const ALL_APPS: i64 = -1;
+    const RULE: usize = event_column("rule_type");
+    const INFERENCE: usize = event_column("inference_tokens");
+    let Some(range) = Range::of_apps(range, &[ROLLUP.days, ROLLUP.hours, c"_rollups"])? else {
+        return Ok(None);
+    };
+    // The ledger has no index for what all apps did.
+    if range.apps.is_none() && range.has_edges() {
+        return Ok(None);
+    }
+    let mut rules = Rules::new();
+    let add_event = |rules: &mut Rules, event: &Columns| {
+        if let Some(rule) = event.text(RULE) {
+            let (input, completion) = direct::tokens(event);
+            add(rules, rule, [event.number(INFERENCE), input, completion]);
+        }
+        Ok(())
+    };
+    for app in range.apps.as_deref().unwrap_or(&[ALL_APPS]) {
+        let is_read = range.kept(&ROLLUP, &[(c"app_id", Is::Number(*app))], |row| {
+            add(&mut rules, row.text(0).unwrap_or_default(), [1, 2, 3].map(|column| row.number(column)));
+            Ok(())
+        })?;
+        if !is_read || !range.edges(*app, |event| add_event(&mut rules, event))? {
+            return Ok(None);
+        }
+    }
+    const APP: usize = event_column("app_id");
+    let is_read = range.tail(Some((c"rule_type", Is::Given)), |event| match &range.apps {
+        Some(apps) if !apps.contains(&event.number(APP)) => Ok(()),
+        _ => add_event(&mut rules, event),
+    })?;
+    Ok(is_read.then_some(rules))
+}
+
+fn add(rules: &mut Rules, rule_type: &str, added: [i64; 3]) {
+    let sums = match rules.get_mut(rule_type) {
+        Some(sums) => sums,
+        None => rules.entry(rule_type.to_owned()).or_default(),
+    };
+    sums.iter_mut().zip(added).for_each(|(sum, added)| *sum += i128::from(added));
 }
 
 fn check(scope: Option<&str>) -> Result<(), ErrorReport> {

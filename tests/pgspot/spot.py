@@ -7,7 +7,7 @@ from pgspot import cli, state, visitors
 # Every report calls some of these, and to pin the search_path takes longer than they do. Their bodies name every schema instead,
 # also those of casts, and have no operators: the rest of pgspot sees to it.
 UNPINNED = (
-    "_entity_tail", "_app_tail", "_loose_rules", "_own_app", "_is_tenant", "_tenant_lines", "_tenant_events", "_tenant_rules",
+    "_entity_tail", "_app_tail", "_loose_app", "_loose_rules", "_own_app", "_is_tenant", "_tenant_lines", "_tenant_events", "_tenant_rules",
     "_summed_apps", "_tenant_llms", "_tenant_active_users")
 
 spot = visitors.SQLVisitor

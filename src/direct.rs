@@ -1,0 +1,202 @@
+//! What rollups and ledger have of an app, read through their indexes in the active snapshot: to set up a plan over all of them
+//! takes longer than that. What cannot be read so is `None`, or false, and asked for by SQL, which says the same.
+
+use std::ffi::CStr;
+
+use llm_usage_core::calendar::{DAY, month};
+use llm_usage_core::cut::Cut;
+use llm_usage_core::event::event_column;
+use pgrx::pg_sys::panic::ErrorReport;
+
+use crate::ledger::{self, ID};
+use crate::pg::lookup::{self, Is, Key};
+use crate::pg::rights::{Sees, may_select, seen};
+use crate::pg::row::Columns;
+use crate::{pg, query};
+
+/// The two tables of a rollup, whose keys end with a bucket and what it is divided into.
+pub struct Rollup {
+    pub days: &'static CStr,
+    pub hours: &'static CStr,
+    /// Of the columns that are read.
+    pub names: &'static [&'static str],
+}
+
+/// A range of instants and the apps that are asked for, `None` for all; and how far the ledger is folded.
+pub struct Range {
+    pub apps: Option<Vec<i64>>,
+    cut: Cut,
+    folded_up_to: i64,
+}
+
+impl Range {
+    /// `[from, to)` of one app, if who asks may read all that these tables and the ledger have of it.
+    pub fn of_app(app: i64, cut: Cut, tables: &[&CStr]) -> Result<Option<Self>, ErrorReport> {
+        const APP: &str = "SELECT a.id FROM llm_usage.apps a WHERE a.id = $1";
+        match seen_of(tables) {
+            Sees::NotKnown => Ok(None),
+            Sees::RowsOfApps if query::select(APP, &[app.into()], |_| Ok(()))?.is_empty() => Ok(None),
+            _ => Self::of(cut, Some(vec![app])),
+        }
+    }
+
+    /// `[from, to)` of a tenant's apps, of all for who is none, if who asks may read that.
+    pub fn of_apps(cut: Cut, tables: &[&CStr]) -> Result<Option<Self>, ErrorReport> {
+        const APPS: &str = "SELECT a.id FROM llm_usage.apps a WHERE llm_usage._is_tenant()";
+        let apps = match seen_of(tables) {
+            Sees::NotKnown => return Ok(None),
+            Sees::AllRows => None,
+            Sees::RowsOfApps => match query::select(APPS, &[], |row| row.id(1))? {
+                // Of somebody else whom the policies do not bind, or of a tenant without apps.
+                apps if apps.is_empty() => return Ok(None),
+                apps => Some(apps),
+            },
+        };
+        Self::of(cut, apps)
+    }
+
+    fn of(cut: Cut, apps: Option<Vec<i64>>) -> Result<Option<Self>, ErrorReport> {
+        Ok(folded_up_to()?.map(|folded_up_to| Self { apps, cut, folded_up_to }))
+    }
+
+    /// Hands over what a rollup has of whole days and hours; false if that cannot be answered.
+    pub fn kept(
+        &self,
+        rollup: &Rollup,
+        of: &[Key],
+        mut add: impl FnMut(&Columns) -> Result<(), ErrorReport>,
+    ) -> Result<bool, ErrorReport> {
+        let Cut { first_hour, first_day, last_day, last_hour, .. } = self.cut;
+        let parts = [
+            (rollup.days, first_day, last_day),
+            (rollup.hours, first_hour, first_day),
+            (rollup.hours, last_day, last_hour),
+        ];
+        for (table, from, to) in parts.into_iter().filter(|(_, from, to)| from < to) {
+            let bounds = [(c"bucket", Is::NotBefore(from)), (c"bucket", Is::Before(to))];
+            let key: Vec<Key> = of.iter().copied().chain(bounds).collect();
+            let names = || rollup.names.iter().copied();
+            if !lookup::rows(pg::relation(table), &[key], names, |row| add(row).map(|()| true))? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Hands over an app's folded events of the parts of hours at the ends.
+    pub fn edges(
+        &self,
+        app: i64,
+        mut add: impl FnMut(&Columns) -> Result<(), ErrorReport>,
+    ) -> Result<bool, ErrorReport> {
+        if self.is_dropped()? {
+            return Ok(false);
+        }
+        let key = |(from, to)| {
+            [
+                (c"app_id", Is::Number(app)),
+                (c"occurred_at", Is::NotBefore(from)),
+                (c"occurred_at", Is::Before(to)),
+            ]
+        };
+        let keys: Vec<[Key; 3]> = edges(&self.cut).map(key).collect();
+        if keys.is_empty() {
+            return Ok(true);
+        }
+        pg::tail::rows(pg::relation(c"usage_events"), &keys, ledger::names, |row| {
+            if row.number(ID) <= self.folded_up_to {
+                add(row)?;
+            }
+            Ok(true)
+        })
+    }
+
+    /// Hands over the events of the range that are not folded yet, all or those that are like a key.
+    pub fn tail(
+        &self,
+        of: Option<Key>,
+        mut add: impl FnMut(&Columns) -> Result<(), ErrorReport>,
+    ) -> Result<bool, ErrorReport> {
+        const TIME: usize = event_column("occurred_at");
+        let key: Vec<Key> = [(c"id", Is::Above(self.folded_up_to))].into_iter().chain(of).collect();
+        pg::tail::rows(pg::relation(c"usage_events"), &[key], ledger::names, |row| {
+            if (self.cut.first..self.cut.last).contains(&row.instant(TIME)) {
+                add(row)?;
+            }
+            Ok(true)
+        })
+    }
+
+    /// Hands over an app's events that are in no whole hour of the rollups.
+    pub fn loose(
+        &self,
+        app: i64,
+        mut add: impl FnMut(&Columns) -> Result<(), ErrorReport>,
+    ) -> Result<bool, ErrorReport> {
+        Ok(self.edges(app, &mut add)? && self.tail(Some((c"app_id", Is::Number(app))), add)?)
+    }
+
+    pub fn has_edges(&self) -> bool {
+        edges(&self.cut).next().is_some()
+    }
+
+    /// Whether an edge is of a month that was dropped, for which SQL has the error, or that cannot be told.
+    fn is_dropped(&self) -> Result<bool, ErrorReport> {
+        let mut is_dropped = false;
+        let starts: Vec<i64> = edges(&self.cut).map(|(from, _)| month(from)).collect();
+        if starts.is_empty() {
+            return Ok(false);
+        }
+        let all: [[Key; 0]; 1] = [[]];
+        let names = || ["month"].into_iter();
+        let is_told = lookup::rows(pg::relation(c"_dropped_months"), &all, names, |row| {
+            is_dropped |= starts.contains(&row.day(0).saturating_mul(DAY));
+            Ok(!is_dropped)
+        })?;
+        Ok(is_dropped || !is_told)
+    }
+}
+
+/// The parts of hours at the ends of a range.
+pub fn edges(cut: &Cut) -> impl Iterator<Item = (i64, i64)> + use<> {
+    [(cut.first, cut.first_hour), (cut.last_hour, cut.last)].into_iter().filter(|(from, to)| from < to)
+}
+
+/// Input and completion tokens of an event.
+pub fn tokens(event: &Columns) -> (i64, i64) {
+    const INPUT: [usize; 3] = [
+        event_column("prompt_tokens"),
+        event_column("cache_read_tokens"),
+        event_column("cache_write_tokens"),
+    ];
+    const COMPLETION: usize = event_column("completion_tokens");
+    (INPUT.iter().map(|column| event.number(*column)).sum(), event.number(COMPLETION))
+}
+
+/// The least that may be said of all these tables and of what is read of every range.
+fn seen_of(tables: &[&CStr]) -> Sees {
+    const ALWAYS: [&CStr; 3] = [c"usage_events", c"_fold_progress", c"_dropped_months"];
+    let seen = ALWAYS.iter().chain(tables).map(|table| seen(pg::relation(table)));
+    match seen.max() {
+        // Who is no tenant need not see apps.
+        Some(Sees::RowsOfApps) if may_select(pg::relation(c"apps")) => Sees::RowsOfApps,
+        Some(Sees::AllRows) => Sees::AllRows,
+        _ => Sees::NotKnown,
+    }
+}
+
+/// Up to which id the events are folded; `None` if that cannot be told.
+pub fn folded_up_to() -> Result<Option<i64>, ErrorReport> {
+    let mut up_to = 0;
+    let key = [(c"ledger", Is::Named("usage_events"))];
+    let is_told = lookup::rows(
+        pg::relation(c"_fold_progress"),
+        &[key],
+        || ["folded_up_to"].into_iter(),
+        |row| {
+            up_to = row.number(0);
+            Ok(false)
+        },
+    )?;
+    Ok(is_told.then_some(up_to))
+}

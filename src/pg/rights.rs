@@ -1,0 +1,75 @@
+//! Who may read which rows of a table, for what is read without a plan.
+
+use std::ffi::CStr;
+
+use pgrx::prelude::*;
+
+/// What who asks may read of a table, the most first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Sees {
+    AllRows,
+    /// What our policies leave: to tenants the rows of the apps that they see in `apps`, to others all.
+    RowsOfApps,
+    /// Nothing, or what only SQL can tell.
+    NotKnown,
+}
+
+/// Whether who asks may ask for all columns of a table.
+pub fn may_select(table: pg_sys::Oid) -> bool {
+    let select = pg_sys::ACL_SELECT as pg_sys::AclMode;
+    // SAFETY: looks up what the server knows of the table and the role.
+    let result = unsafe { pg_sys::pg_class_aclcheck(table, pg_sys::GetUserId(), select) };
+    result == pg_sys::AclResult::ACLCHECK_OK
+}
+
+/// As a query would be answered that runs with the rights of now.
+pub fn seen(table: pg_sys::Oid) -> Sees {
+    if !may_select(table) {
+        return Sees::NotKnown;
+    }
+    // SAFETY: as above.
+    unsafe {
+        let is_bound = pg_sys::check_enable_rls(table, pg_sys::InvalidOid, true)
+            == pg_sys::CheckEnableRlsResult::RLS_ENABLED as i32;
+        match is_bound {
+            false => Sees::AllRows,
+            true if has_our_policies_alone(table) => Sees::RowsOfApps,
+            true => Sees::NotKnown,
+        }
+    }
+}
+
+/// Whether no policy says which rows are read but those that `_set_policies()` makes. By their names: who owns the table could as
+/// well change our functions.
+unsafe fn has_our_policies_alone(table: pg_sys::Oid) -> bool {
+    // SAFETY: the table is held while its entry is read; a list of policies has nothing else.
+    unsafe {
+        // With row_security off the server raises an error, and a hook may have policies of its own.
+        let hooks =
+            [pg_sys::row_security_policy_hook_permissive, pg_sys::row_security_policy_hook_restrictive];
+        if !pg_sys::row_security || hooks.iter().any(Option::is_some) {
+            return false;
+        }
+        let relation = pg_sys::RelationIdGetRelation(table);
+        if relation.is_null() {
+            return false;
+        }
+        let policies = match (*relation).rd_rsdesc.is_null() {
+            true => std::ptr::null_mut(),
+            false => (*(*relation).rd_rsdesc).policies,
+        };
+        let count =
+            if policies.is_null() { 0 } else { usize::try_from((*policies).length).unwrap_or_default() };
+        let policy =
+            |place: usize| &*(*(*policies).elements.add(place)).ptr_value.cast::<pg_sys::RowSecurityPolicy>();
+        let mut reading = (0..count).map(policy).filter(|policy| matches!(policy.polcmd as u8, b'*' | b'r'));
+        // Without a permissive one nobody would see any row.
+        let has_everybody = (0..count).map(policy).any(|policy| policy.permissive);
+        let are_ours = reading.all(|policy| {
+            let name = CStr::from_ptr(policy.policy_name);
+            name == if policy.permissive { c"llm_usage_everybody" } else { c"llm_usage_tenants" }
+        });
+        pg_sys::RelationClose(relation);
+        has_everybody && are_ours
+    }
+}
