@@ -16,10 +16,25 @@ pub enum Sees {
 
 /// Whether who asks may ask for all columns of a table.
 pub fn may_select(table: pg_sys::Oid) -> bool {
-    let select = pg_sys::ACL_SELECT as pg_sys::AclMode;
+    may(table, pg_sys::ACL_SELECT)
+}
+
+/// Whether who asks has a right to a table, and no policy is to be asked about each row.
+pub fn may_freely(table: pg_sys::Oid, right: u32) -> bool {
+    may(table, right) && !is_bound(table)
+}
+
+fn may(table: pg_sys::Oid, right: u32) -> bool {
     // SAFETY: looks up what the server knows of the table and the role.
-    let result = unsafe { pg_sys::pg_class_aclcheck(table, pg_sys::GetUserId(), select) };
+    let result = unsafe { pg_sys::pg_class_aclcheck(table, pg_sys::GetUserId(), right as pg_sys::AclMode) };
     result == pg_sys::AclResult::ACLCHECK_OK
+}
+
+/// Whether policies bind who asks.
+fn is_bound(table: pg_sys::Oid) -> bool {
+    // SAFETY: as above.
+    let is_bound = unsafe { pg_sys::check_enable_rls(table, pg_sys::InvalidOid, true) };
+    is_bound == pg_sys::CheckEnableRlsResult::RLS_ENABLED as i32
 }
 
 /// As a query would be answered that runs with the rights of now.
@@ -27,15 +42,11 @@ pub fn seen(table: pg_sys::Oid) -> Sees {
     if !may_select(table) {
         return Sees::NotKnown;
     }
-    // SAFETY: as above.
-    unsafe {
-        let is_bound = pg_sys::check_enable_rls(table, pg_sys::InvalidOid, true)
-            == pg_sys::CheckEnableRlsResult::RLS_ENABLED as i32;
-        match is_bound {
-            false => Sees::AllRows,
-            true if has_our_policies_alone(table) => Sees::RowsOfApps,
-            true => Sees::NotKnown,
-        }
+    match is_bound(table) {
+        false => Sees::AllRows,
+        // SAFETY: the table is there: it was asked for rights.
+        true if unsafe { has_our_policies_alone(table) } => Sees::RowsOfApps,
+        true => Sees::NotKnown,
     }
 }
 

@@ -11,6 +11,7 @@ use pgrx::prelude::*;
 use pgrx::tupdesc::PgTupleDesc;
 
 use super::lookup::{self, Key};
+use super::rights::may_freely;
 use super::row::{Columns, Room, places};
 use crate::error::failed;
 
@@ -202,7 +203,7 @@ pub fn delete<I: Iterator<Item = &'static str>>(
     unsafe {
         let relation = pg_sys::table_open(table, pg_sys::RowExclusiveLock as i32);
         let mut room = Room::of(relation, names)?;
-        let is_answered = is_allowed(table, pg_sys::ACL_DELETE)
+        let is_answered = may_freely(table, pg_sys::ACL_DELETE)
             && has_no_trigger_but(relation, None)
             && lookup::scan(relation, &[key], |row| {
                 rows.push((*row).t_self);
@@ -244,17 +245,7 @@ pub fn show_written() {
 
 /// Whether who asks may write rows to a table, and no policy is to be asked for them.
 pub fn is_writable(table: pg_sys::Oid) -> bool {
-    is_allowed(table, pg_sys::ACL_INSERT) && !super::is_read_only()
-}
-
-fn is_allowed(table: pg_sys::Oid, right: u32) -> bool {
-    // SAFETY: looks up what the server knows of the table and the role.
-    unsafe {
-        let right = pg_sys::pg_class_aclcheck(table, pg_sys::GetUserId(), right);
-        right == pg_sys::AclResult::ACLCHECK_OK
-            && pg_sys::check_enable_rls(table, pg_sys::InvalidOid, true)
-                != pg_sys::CheckEnableRlsResult::RLS_ENABLED as i32
-    }
+    may_freely(table, pg_sys::ACL_INSERT) && !super::is_read_only()
 }
 
 /// Whether triggers are left out, as where changes of another server are applied.
