@@ -131,8 +131,8 @@ BEGIN
     RETURN QUERY SELECT * FROM llm_usage._loose_app_models(for_app, from_time, to_time);
   END IF;
 END $$;
--- One app by model, for its report, where that cannot read it itself: lines are summed before they are looked up, and of the rollup only those columns are read that
--- are summed, or each row would be copied into another.
+-- One app by model, for its report, where that cannot read it itself: lines are summed before they are looked up, and of the rollup
+-- only those columns are read that are summed, or each row would be copied into another.
 CREATE FUNCTION llm_usage._app_models(for_app bigint, from_time timestamptz, to_time timestamptz)
   RETURNS TABLE (model text, requests numeric, input_tokens numeric, completion_tokens numeric)
   LANGUAGE sql STABLE PARALLEL SAFE
