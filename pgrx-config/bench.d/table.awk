@@ -63,6 +63,7 @@ function write_table() {
   write_line("plain table, same columns and indexes", "plain")
   write_line("plain table, a row trigger that never fires", "triggered")
   write_line("usage_events, cost given, checked", "given")
+  write_line("record_usage, record_usage_batch, cost given", "recorded")
   write_line("usage_events, checked and priced", "priced")
   write_line("usage_events, cost given, a fold each second", "folded")
   write_line("plain table, a statement trigger counts", "counters")

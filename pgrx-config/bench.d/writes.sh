@@ -29,6 +29,7 @@ write_rate() {
     plain) rate plain "$rows" 200 ;;
     plain_one_app) rate plain "$rows" 1 ;;
     plain_key) rate plain "$rows-key" 200 ;;
+    recorded) rate llm_usage "$rows-function" 200 ;;
     keyed) rate llm_usage "$rows-keyed" 200 ;;
     response) rate llm_usage "$rows-response" 200 ;;
     triggered) rate triggered "$rows" 200 ;;
@@ -65,7 +66,7 @@ writes() {
   for round in $(seq "$rounds"); do
     for rows in one hundred; do
       for commit in off on; do
-        against plain triggered given priced folded counters
+        against plain triggered given recorded priced folded counters
         against plain_one_app counters_one_app
         against plain_key keyed response
       done
