@@ -35,18 +35,25 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     EVENT_COLUMNS.iter().map(|(name, _)| *name).chain(["corrects", "priced", "id", "requests"])
 }
 
-/// The types of those that a writer may give, and of the id behind them.
-pub fn given_types() -> impl Iterator<Item = (usize, pg_sys::Oid)> {
-    let of = |kind| match kind {
-        Kind::Attrs => pg_sys::JSONBOID,
-        Kind::Cost => pg_sys::NUMERICOID,
-        Kind::Count | Kind::Difference | Kind::Requests => pg_sys::INT4OID,
-        Kind::Id => pg_sys::INT8OID,
-        Kind::Instant => pg_sys::TIMESTAMPTZOID,
-        Kind::Currency | Kind::Quality | Kind::Text => pg_sys::TEXTOID,
-    };
-    EVENT_COLUMNS.iter().map(move |(_, kind)| of(*kind)).enumerate().chain([(ID, pg_sys::INT8OID)])
-}
+/// Their types, in the same order.
+pub const TYPES: [pg_sys::Oid; COLUMNS] = {
+    let mut types = [pg_sys::INT8OID; COLUMNS];
+    let mut column = 0;
+    while column < EVENT_COLUMNS.len() {
+        types[column] = match EVENT_COLUMNS[column].1 {
+            Kind::Attrs => pg_sys::JSONBOID,
+            Kind::Cost => pg_sys::NUMERICOID,
+            Kind::Count | Kind::Difference | Kind::Requests => pg_sys::INT4OID,
+            Kind::Id => pg_sys::INT8OID,
+            Kind::Instant => pg_sys::TIMESTAMPTZOID,
+            Kind::Currency | Kind::Quality | Kind::Text => pg_sys::TEXTOID,
+        };
+        column += 1;
+    }
+    types[PRICED] = pg_sys::BOOLOID;
+    types[REQUESTS] = pg_sys::INT2OID;
+    types
+};
 
 /// How many requests an event adds, as `_requests()` has it.
 pub fn requests(row: &Columns) -> i64 {

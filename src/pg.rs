@@ -22,6 +22,7 @@ pub mod background;
 pub mod datum;
 pub mod decimal;
 pub mod lookup;
+mod plain;
 pub mod plan;
 pub mod rights;
 pub mod row;

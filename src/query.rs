@@ -102,7 +102,10 @@ pub fn insert<const N: usize>(
 ) -> Result<(), ErrorReport> {
     let table = pg::relation(table);
     let direct = match write::is_writable(table) {
-        true => Table::open(table, || columns.iter().map(|(name, ..)| *name), None)?,
+        true => {
+            let names = || columns.iter().map(|(name, ..)| *name);
+            Table::open(table, names, &columns.map(|(_, of, _)| of), None)?
+        }
         false => None,
     };
     if let Some(mut table) = direct {

@@ -13,7 +13,6 @@ use serde_json::{Map, Value};
 
 use super::call::{Asker, HOLD_FOR, refusal};
 use super::{Decision, held_columns};
-use crate::error::failed;
 use crate::ingest::unreadable;
 use crate::pg::lookup::{self, Is};
 use crate::pg::row::{Columns, with_arguments};
@@ -235,13 +234,8 @@ impl Hold {
         query::select_latest("SELECT llm_usage._end_hold($1)", &[self.id.into()], |_| Ok(())).map(|_| ())
     }
 
-    /// False if that has to be done by a statement, or another was faster.
+    /// False if it, or what of it is left, has to be deleted by a statement, or another was faster.
     fn delete(&self) -> Result<bool, ErrorReport> {
-        let key = [(c"id", Is::Number(self.id))];
-        let deleted = write::delete(pg::relation(c"budget_holds"), &key, hold_columns, |_| Ok(()))?;
-        if deleted != Some(Deleted::Rows(1)) {
-            return Ok(false);
-        }
         let held = pg::relation(c"_held");
         for budget in &self.budget_ids {
             let key = [
@@ -249,11 +243,12 @@ impl Hold {
                 (c"expires_at", Is::At(self.expires_at)),
                 (c"hold_id", Is::Number(self.id)),
             ];
-            let deleted = write::delete(held, &key, held_columns, |_| Ok(()))?;
-            if !matches!(deleted, Some(Deleted::Rows(_))) {
-                return Err(failed("what a hold holds could not be deleted"));
+            if write::delete(held, &key, held_columns, |_| Ok(()))?.is_none() {
+                return Ok(false);
             }
         }
-        Ok(true)
+        let key = [(c"id", Is::Number(self.id))];
+        let deleted = write::delete(pg::relation(c"budget_holds"), &key, hold_columns, |_| Ok(()))?;
+        Ok(deleted == Some(Deleted::Rows(1)))
     }
 }

@@ -60,6 +60,8 @@ pub enum Error {
     FoldedId { ledger: &'static str, id: i64, folded_up_to: i64 },
     /// A call that no budget can be asked about, nor a hold be of.
     Call(CallError),
+    /// An event whose row something of the owner's took away before it was written.
+    NotWritten,
     /// A row without an id, as of a partition that is written to past its ledger.
     NoId,
 }
@@ -73,7 +75,7 @@ impl Error {
             Self::BadBitmap { .. } => INVALID_BINARY_REPRESENTATION,
             Self::BadPoints { .. } => DATA_CORRUPTED,
             Self::SumOfPoints { .. } => NUMERIC_VALUE_OUT_OF_RANGE,
-            Self::FoldedId { .. } => NOT_IN_PREREQUISITE_STATE,
+            Self::FoldedId { .. } | Self::NotWritten => NOT_IN_PREREQUISITE_STATE,
             Self::Call(problem) => problem.sqlstate(),
             _ => INVALID_PARAMETER_VALUE,
         }
@@ -105,6 +107,7 @@ impl Error {
             Self::FoldedId { ledger, id, .. } => {
                 format!("the sequence of llm_usage.{ledger} was set back: it gave the id {id}")
             }
+            Self::NotWritten => "the event was not written".into(),
             Self::NoId => "the row has no id".into(),
         }
     }
@@ -141,6 +144,7 @@ impl Error {
             Self::FoldedId { folded_up_to, .. } => format!(
                 "The ledger is folded up to id {folded_up_to}; rows with ids below that are not looked for, and no report would count this one."
             ),
+            Self::NotWritten => "A trigger or a rule of your own on llm_usage.usage_events took its row away; nothing of the call was recorded.".into(),
             Self::NoId => "The ledger gives ids; a partition that is written to directly may not.".into(),
         }
     }
@@ -175,6 +179,7 @@ impl Error {
             Self::FoldedId { ledger, folded_up_to, .. } => format!(
                 "SELECT setval('llm_usage.{ledger}_id_seq', greatest({folded_up_to}, (SELECT max(id) FROM llm_usage.{ledger}))), then record it again."
             ),
+            Self::NotWritten => "Raise an error there that says why, or let the row pass.".into(),
             Self::NoId => "Leave id out, and write to usage_events, sessions or messages.".into(),
         }
     }

@@ -8,9 +8,9 @@ use std::slice;
 use pgrx::pg_sys::ffi::pg_guard_ffi_boundary;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
-use pgrx::tupdesc::PgTupleDesc;
 
 use super::lookup::{self, Key};
+use super::plain;
 use super::rights::may_freely;
 use super::row::{Columns, Room, places};
 use crate::error::failed;
@@ -25,21 +25,19 @@ pub struct Table {
 }
 
 impl Table {
-    /// `None` if rows have to be written by a statement: of what is no plain table, has other columns than those named, or has other
-    /// triggers of rows than the named one.
+    /// `None` if rows have to be written by a statement: of what is no plain table, has other columns than those named, or more that an
+    /// INSERT would do than to fire the trigger that calls the named function of ours.
     pub fn open<I: Iterator<Item = &'static str>>(
         table: pg_sys::Oid,
         names: impl FnOnce() -> I,
+        types: &[pg_sys::Oid],
         trigger: Option<&CStr>,
     ) -> Result<Option<Self>, ErrorReport> {
         // SAFETY: no such table is an error; what is opened is closed again, and stays locked like what a statement writes.
         unsafe {
             let relation = pg_sys::table_open(table, pg_sys::RowExclusiveLock as i32);
             let places = places(relation, names)?;
-            let is_plain = (*(*relation).rd_rel).relkind as u8 == pg_sys::RELKIND_RELATION
-                && columns(relation) == places.len()
-                && has_no_trigger_but(relation, trigger);
-            if !is_plain {
+            if !plain::has_columns(relation, &places, types) || !plain::only_inserts(relation, trigger) {
                 pg_sys::table_close(relation, pg_sys::NoLock as i32);
                 return Ok(None);
             }
@@ -183,7 +181,7 @@ impl Table {
 /// What became of rows that were to be deleted.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Deleted {
-    /// So many were.
+    /// So many of them were.
     Rows(usize),
     /// Another session was faster with one of them.
     Gone,
@@ -204,7 +202,8 @@ pub fn delete<I: Iterator<Item = &'static str>>(
         let relation = pg_sys::table_open(table, pg_sys::RowExclusiveLock as i32);
         let mut room = Room::of(relation, names)?;
         let is_answered = may_freely(table, pg_sys::ACL_DELETE)
-            && has_no_trigger_but(relation, None)
+            && !super::is_read_only()
+            && plain::only_deletes(relation)
             && lookup::scan(relation, &[key], |row| {
                 rows.push((*row).t_self);
                 result = read(&room.read(row));
@@ -248,27 +247,20 @@ pub fn is_writable(table: pg_sys::Oid) -> bool {
     may_freely(table, pg_sys::ACL_INSERT) && !super::is_read_only()
 }
 
-/// Whether triggers are left out, as where changes of another server are applied.
-fn is_replica() -> bool {
-    // SAFETY: a plain variable of this process.
-    unsafe { pg_sys::SessionReplicationRole == pg_sys::SESSION_REPLICATION_ROLE_REPLICA as i32 }
-}
-
 /// The partition of a ledger that has an instant, in microseconds since 1970. `None` if rows have to be written by a statement: of the
-/// default partition, and where the ledger has triggers of statements.
+/// default partition, and where more is to be done for one.
 pub fn partition_of(ledger: pg_sys::Oid, at: i64) -> Option<pg_sys::Oid> {
     let at = at.saturating_sub(super::POSTGRES_EPOCH);
     // SAFETY: no such table is an error; bounds and partitions are looked at while the ledger is open.
     unsafe {
         let relation = pg_sys::table_open(ledger, pg_sys::RowExclusiveLock as i32);
-        let partition = if has_statement_triggers(relation) {
-            None
-        } else {
-            let partitions = &*pg_sys::RelationGetPartitionDesc(relation, false);
+        let partition = plain::routes_rows(relation).then(|| {
+            // Without what is being detached, as in every statement that reads what is committed.
+            let partitions = &*pg_sys::RelationGetPartitionDesc(relation, true);
             place_of(partitions, at).map(|place| *partitions.oids.add(place))
-        };
+        });
         pg_sys::table_close(relation, pg_sys::NoLock as i32);
-        partition
+        partition.flatten()
     }
 }
 
@@ -293,65 +285,5 @@ unsafe fn place_of(partitions: &pg_sys::PartitionDescData, at: i64) -> Option<us
             if is_reached(middle) { reached = middle + 1 } else { end = middle }
         }
         usize::try_from(*bounds.indexes.add(reached)).ok()
-    }
-}
-
-/// How many columns a table has; those that were dropped are NULL.
-///
-/// # Safety
-/// The table is open.
-unsafe fn columns(table: pg_sys::Relation) -> usize {
-    // SAFETY: the descriptor lives as long as the table is open.
-    let descriptor = unsafe { PgTupleDesc::from_pg_unchecked((*table).rd_att) };
-    descriptor.iter().filter(|column| !column.attisdropped).count()
-}
-
-/// # Safety
-/// The table is open.
-unsafe fn has_statement_triggers(table: pg_sys::Relation) -> bool {
-    // SAFETY: the table is open.
-    unsafe {
-        let triggers = (*table).trigdesc;
-        !triggers.is_null()
-            && ((*triggers).trig_insert_before_statement
-                || (*triggers).trig_insert_after_statement
-                || (*triggers).trig_insert_new_table)
-    }
-}
-
-/// Whether an INSERT fires no trigger but the named one, which it does, and a DELETE none.
-///
-/// # Safety
-/// The table is open.
-unsafe fn has_no_trigger_but(table: pg_sys::Relation, name: Option<&CStr>) -> bool {
-    // SAFETY: the table is open, and has so many triggers.
-    unsafe {
-        if (*table).trigdesc.is_null() {
-            return name.is_none();
-        }
-        let triggers = &*(*table).trigdesc;
-        let all = slice::from_raw_parts(
-            triggers.triggers,
-            usize::try_from(triggers.numtriggers).unwrap_or_default(),
-        );
-        let of_insert = |trigger: &&pg_sys::Trigger| {
-            u32::from(trigger.tgtype.cast_unsigned()) & pg_sys::TRIGGER_TYPE_INSERT != 0
-        };
-        let fires =
-            |trigger: &pg_sys::Trigger| matches!(trigger.tgenabled as u8, b'O' | b'A') && !is_replica();
-        let is_named =
-            |trigger: &pg_sys::Trigger| name.is_some_and(|name| CStr::from_ptr(trigger.tgname) == name);
-        match name {
-            None => {
-                !triggers.trig_insert_before_row
-                    && !triggers.trig_insert_after_row
-                    && !triggers.trig_delete_before_row
-                    && !triggers.trig_delete_after_row
-            }
-            Some(_) => {
-                let found: Vec<_> = all.iter().filter(of_insert).collect();
-                matches!(found[..], [trigger] if is_named(trigger) && fires(trigger))
-            }
-        }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use llm_usage_core::Error;
+use llm_usage_core::event::EVENT_COLUMNS;
 use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
@@ -15,6 +17,9 @@ pub mod batch;
 mod event;
 
 pub use event::Event;
+
+/// How often a key may be given back between two looks at it.
+const MOST_TRIES: u32 = 20;
 
 /// What became of an event: `llm_usage.recorded`.
 pub struct Recorded {
@@ -53,13 +58,21 @@ pub fn refuse_app(app: i64) -> Result<(), ErrorReport> {
 }
 
 pub fn record_one(event: Event) -> Result<Recorded, ErrorReport> {
-    let recorded = record(vec![event])?.pop();
+    record_again(event, MOST_TRIES)
+}
+
+fn record_again(event: Event, tries: u32) -> Result<Recorded, ErrorReport> {
+    let recorded = try_to_record(vec![event], tries)?.pop();
     recorded.ok_or_else(|| failed("nothing was recorded"))
 }
 
 /// Records events, and says in their order what became of each. Ids are in that order, too; keys are taken in their own, so that
 /// sessions which record the same keys at once wait for each other and never in a circle.
-pub fn record(mut events: Vec<Event>) -> Result<Vec<Recorded>, ErrorReport> {
+pub fn record(events: Vec<Event>) -> Result<Vec<Recorded>, ErrorReport> {
+    try_to_record(events, MOST_TRIES)
+}
+
+fn try_to_record(mut events: Vec<Event>, tries: u32) -> Result<Vec<Recorded>, ErrorReport> {
     let ledger_table = pg::relation(c"usage_events");
     let ids = given_id::draw(ledger_table, events.len());
     for (event, id) in events.iter_mut().zip(&ids) {
@@ -79,7 +92,7 @@ pub fn record(mut events: Vec<Event>) -> Result<Vec<Recorded>, ErrorReport> {
         let of_known = ids.into_iter().zip(&is_known).filter(|(_, is_known)| **is_known);
         given_id::release(&of_known.map(|(id, _)| id).collect::<Vec<i64>>());
         for place in known {
-            recorded[place] = Some(settle(&events[place])?);
+            recorded[place] = Some(settle(&events[place], tries)?);
         }
     }
     recorded.into_iter().map(|recorded| recorded.ok_or_else(|| failed("an event was left out"))).collect()
@@ -105,7 +118,7 @@ fn take_keys(events: &[Event]) -> Result<Vec<usize>, ErrorReport> {
     let names =
         || ["app_id", "event_id", "recorded_at", "billed", "request_id", "source", "quality"].into_iter();
     let table = pg::relation(c"_request_keys");
-    let mut direct = if is_direct(table) { Table::open(table, names, None)? } else { None };
+    let mut direct = if is_direct(table) { Table::open(table, names, &KEY_TYPES, None)? } else { None };
     let mut known = Vec::new();
     for (_, place) in keyed {
         let event = &events[place];
@@ -140,19 +153,21 @@ fn key(event: &Event) -> [Option<pg_sys::Datum>; 7] {
     ]
 }
 
+const KEY_TYPES: [pg_sys::Oid; 7] = [
+    pg_sys::INT8OID,
+    pg_sys::INT8OID,
+    pg_sys::TIMESTAMPTZOID,
+    pg_sys::UUIDOID,
+    pg_sys::TEXTOID,
+    pg_sys::TEXTOID,
+    pg_sys::TEXTOID,
+];
+
 /// The same by a statement.
 fn insert_key(event: &Event) -> Result<bool, ErrorReport> {
-    const TYPES: [pg_sys::Oid; 7] = [
-        pg_sys::INT8OID,
-        pg_sys::INT8OID,
-        pg_sys::TIMESTAMPTZOID,
-        pg_sys::UUIDOID,
-        pg_sys::TEXTOID,
-        pg_sys::TEXTOID,
-        pg_sys::TEXTOID,
-    ];
-    let args: Vec<_> = key(event).into_iter().zip(TYPES).map(|(value, of)| pg::argument(value, of)).collect();
-    Ok(!query::select_latest(include_str!("insert_key.sql"), &args, |_| Ok(()))?.is_empty())
+    let args = key(event).into_iter().zip(KEY_TYPES).map(|(value, of)| pg::argument(value, of));
+    let rows = query::select_latest(include_str!("insert_key.sql"), &args.collect::<Vec<_>>(), |_| Ok(()))?;
+    Ok(!rows.is_empty())
 }
 
 /// The ledger, and those of its partitions that rows were written to.
@@ -188,7 +203,7 @@ impl Ledger {
         let place = match self.partitions.iter().position(|(known, _)| *known == partition) {
             Some(place) => place,
             None => {
-                let table = Table::open(partition, ledger::names, Some(c"check_and_price"))?;
+                let table = Table::open(partition, ledger::names, &ledger::TYPES, Some(c"_check_and_price"))?;
                 self.partitions.push((partition, table));
                 self.partitions.len() - 1
             }
@@ -205,13 +220,14 @@ impl Ledger {
 /// Writes an event by a statement, whose trigger prices it.
 fn insert_event(event: &Event) -> Result<Recorded, ErrorReport> {
     let row = event.columns();
+    let given = (0..EVENT_COLUMNS.len()).chain([ledger::ID]);
     let args: Vec<DatumWithOid> =
-        ledger::given_types().map(|(column, of)| pg::argument(row.datum(column), of)).collect();
+        given.map(|column| pg::argument(row.datum(column), ledger::TYPES[column])).collect();
     told(include_str!("insert_event.sql"), &args)
 }
 
 /// What becomes of an event whose key was known a moment ago: the key may have been given back since.
-fn settle(event: &Event) -> Result<Recorded, ErrorReport> {
+fn settle(event: &Event, tries: u32) -> Result<Recorded, ErrorReport> {
     let given = event.given()?;
     let args = [
         event.app_id().into(),
@@ -223,9 +239,12 @@ fn settle(event: &Event) -> Result<Recorded, ErrorReport> {
         pg::argument(event.attrs(), pg_sys::JSONBOID),
     ];
     let settled = told(include_str!("settle.sql"), &args)?;
-    match settled.id {
-        Some(_) => Ok(settled),
-        None => record_one(event.clone()),
+    match (settled.id, tries.checked_sub(1)) {
+        (Some(_), _) => Ok(settled),
+        (None, Some(tries)) => record_again(event.clone(), tries),
+        (None, None) => {
+            Err(failed("a request key is neither new nor known: is there a unique index of your own?"))
+        }
     }
 }
 
@@ -235,6 +254,7 @@ fn told(statement: &'static str, args: &[DatumWithOid]) -> Result<Recorded, Erro
         let status = row.get::<String>(2)?.unwrap_or_default();
         Ok((row.get(1)?, status, row.get::<AnyNumeric>(3)?, row.get::<String>(4)?))
     })?;
-    let (id, status, cost, currency) = error::required("event", rows.into_iter().next())?;
+    let row = rows.into_iter().next();
+    let (id, status, cost, currency) = row.ok_or_else(|| error::report(&Error::NotWritten))?;
     Ok(Recorded { id, status: status.into(), cost: cost.into_datum(), currency: currency.into_datum() })
 }

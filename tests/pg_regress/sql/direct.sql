@@ -111,6 +111,7 @@ SELECT status FROM llm_usage.record_usage('m', app_id => 8, request_id => 'rr');
 SELECT status FROM llm_usage.settle_budget(:hold, '{"cost": 1}');
 COMMIT;
 SELECT count(*) AS holds, (SELECT count(*) FROM llm_usage._held) AS held FROM llm_usage.budget_holds;
+CREATE FUNCTION watch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.seen VALUES (0, TG_OP); RETURN NULL; END $$;
 -- By a statement, too, where holds have triggers.
 CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.seen VALUES (OLD.id, 'hold'); RETURN OLD; END $$;
 CREATE TRIGGER keep BEFORE DELETE ON llm_usage.budget_holds FOR EACH ROW EXECUTE FUNCTION keep();
@@ -119,6 +120,48 @@ SELECT llm_usage.release_budget(:hold);
 SELECT count(*) FROM seen WHERE model = 'hold';
 SELECT count(*) AS holds, (SELECT count(*) FROM llm_usage._held) AS held FROM llm_usage.budget_holds;
 DROP TRIGGER keep ON llm_usage.budget_holds;
+CREATE TRIGGER watch AFTER INSERT OR DELETE ON llm_usage.budget_holds FOR EACH STATEMENT EXECUTE FUNCTION watch();
+CREATE TRIGGER watch BEFORE INSERT ON llm_usage._request_keys FOR EACH STATEMENT EXECUTE FUNCTION watch();
+SELECT hold_id AS hold FROM llm_usage.reserve_budget(7, 'm', cost => 1, currency => 'USD') \gset
+SELECT status FROM llm_usage.settle_budget(:hold, '{"cost": 1, "request_id": "watched"}');
+SELECT model, count(*) FROM seen WHERE model IN ('INSERT', 'DELETE') GROUP BY 1 ORDER BY 1;
+DROP TRIGGER watch ON llm_usage.budget_holds;
+DROP TRIGGER watch ON llm_usage._request_keys;
+-- What they hold has a foreign key, or another type.
+ALTER TABLE llm_usage._held ADD CONSTRAINT of_budget FOREIGN KEY (budget_id) REFERENCES llm_usage.budgets ON DELETE CASCADE;
+SELECT hold_id AS hold FROM llm_usage.reserve_budget(7, 'm', cost => 1, currency => 'USD') \gset
+SELECT llm_usage.release_budget(:hold);
+SELECT hold_id AS hold FROM llm_usage.reserve_budget(7, 'm', cost => 1, currency => 'USD') \gset
+SELECT status FROM llm_usage.settle_budget(:hold, '{"cost": 1}');
+ALTER TABLE llm_usage._held DROP CONSTRAINT of_budget;
+BEGIN;
+ALTER TABLE llm_usage._held ALTER amount TYPE numeric(12, 2);
+ALTER TABLE llm_usage._request_keys ALTER event_id TYPE text;
+SELECT hold_id AS hold FROM llm_usage.reserve_budget(7, 'm', cost => 0.12345, currency => 'USD') \gset
+SELECT amount FROM llm_usage._held;
+SELECT llm_usage.record_usage('m', request_id => 'of another type');
+ROLLBACK;
+SELECT count(*) AS holds, (SELECT count(*) FROM llm_usage._held) AS held FROM llm_usage.budget_holds;
+-- A rule, a trigger that takes rows away, and one in the place of ours.
+CREATE RULE also AS ON INSERT TO llm_usage.usage_events WHERE NEW.model = 'ruled' DO ALSO INSERT INTO seen VALUES (0, NEW.model);
+SELECT status FROM llm_usage.record_usage('ruled');
+SELECT count(*) FROM seen WHERE model = 'ruled';
+DROP RULE also ON llm_usage.usage_events;
+CREATE FUNCTION skip() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+CREATE TRIGGER skip BEFORE INSERT ON llm_usage.usage_events FOR EACH ROW WHEN (NEW.model = 'skipped') EXECUTE FUNCTION skip();
+SELECT llm_usage.record_usage('skipped', request_id => 'skipped');
+DROP TRIGGER skip ON llm_usage.usage_events;
+SELECT status FROM llm_usage.record_usage('skipped', request_id => 'skipped');
+BEGIN;
+CREATE OR REPLACE TRIGGER check_and_price BEFORE INSERT ON llm_usage.usage_events FOR EACH ROW EXECUTE FUNCTION skip();
+SELECT llm_usage.record_usage('mine');
+ROLLBACK;
+-- What may not write.
+SELECT hold_id AS hold FROM llm_usage.reserve_budget(7, 'm', cost => 1, currency => 'USD') \gset
+BEGIN READ ONLY;
+SELECT llm_usage.release_budget(:hold);
+ROLLBACK;
+SELECT llm_usage.release_budget(:hold);
 BEGIN READ ONLY;
 SELECT llm_usage.record_usage('m');
 ROLLBACK;
