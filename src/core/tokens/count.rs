@@ -3,7 +3,7 @@
 use super::ParseError;
 use super::error::cut;
 use crate::money;
-use serde_json::{Number, Value};
+use serde_json::{Map, Number, Value};
 
 /// A single request of more tokens than this is taken for an error.
 pub(super) const MAX_COUNT: i64 = crate::event::MOST_TOKENS;
@@ -15,7 +15,7 @@ pub(super) fn at<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
     if !path.is_empty() {
         for step in path.split('/') {
             found = match found {
-                Value::Object(fields) => fields.get(step)?,
+                Value::Object(fields) => field(fields, step)?,
                 Value::Array(items) => match step.parse::<usize>() {
                     Ok(place) => items.get(place)?,
                     Err(_) => of_modality(items, step)?,
@@ -25,6 +25,15 @@ pub(super) fn at<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
         }
     }
     (!found.is_null()).then_some(found)
+}
+
+/// Of few fields each is looked at: most names differ by their length, which is sooner seen than which of them comes first.
+fn field<'a>(fields: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+    const FEW: usize = 16;
+    match fields.len() <= FEW {
+        true => fields.iter().find_map(|(key, value)| (key == name).then_some(value)),
+        false => fields.get(name),
+    }
 }
 
 fn of_modality<'a>(items: &'a [Value], modality: &str) -> Option<&'a Value> {

@@ -5,6 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use e2e::cluster::{Cluster, wait_until};
+use e2e::look::check_indexes;
 use e2e::random::Random;
 use postgres::{Client, Error};
 
@@ -212,6 +213,7 @@ fn one_thousand_go_through_although_the_server_is_killed() {
         let unheard = usize::try_from(SESSIONS * (round + 1)).expect("a count");
         assert!(settled >= heard && settled <= heard + unheard, "{settled}, {heard}");
         assert!(count(&mut client, TAKEN) <= CALLS);
+        check_indexes(&mut client);
     }
     is_used_up(&mut cluster.connect(&database));
 }

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Months, TimeDelta, Utc};
-use e2e::cluster::Cluster;
+use e2e::cluster::{Cluster, wait_until};
 use e2e::ledger::{Edge, Event, READ_EVENTS, Way};
 use e2e::oracle;
 use e2e::random::Random;
@@ -342,4 +342,37 @@ fn an_id_that_another_session_drew_is_refused() {
     let found: Vec<i64> = (0..5).map(|column| row.get(column)).collect();
     assert_eq!(found, [8, 4, 1, 13, 0]);
     one.batch_execute("DROP OWNED BY e2e_liar; DROP ROLE e2e_liar").expect("no role");
+}
+
+/// A partition that is being detached takes no row, as of an INSERT: else it would go with it, and its key would stay.
+#[test]
+fn nothing_is_recorded_where_it_is_detached() {
+    const RECORD: &str = "SELECT llm_usage.record_usage('m', occurred_at => $1, request_id => 'late')";
+    const PENDING: &str = "SELECT FROM pg_inherits WHERE inhdetachpending";
+    let database = Cluster::shared().create_database();
+    let connect = || Cluster::shared().connect(&database);
+    let (mut reader, mut client) = (connect(), connect());
+    client
+        .batch_execute(
+            "SELECT llm_usage.maintain();
+             ALTER TABLE llm_usage.usage_events DETACH PARTITION llm_usage.usage_events_default",
+        )
+        .expect("months alone");
+    let now = Utc::now();
+    let name = now.format("llm_usage.usage_events_%Y_%m");
+    let mut reading = reader.transaction().expect("a transaction");
+    reading.query("SELECT FROM llm_usage.usage_events", &[]).expect("an answer");
+    thread::scope(|scope| {
+        let detach = scope.spawn(|| {
+            let detach = format!("ALTER TABLE llm_usage.usage_events DETACH PARTITION {name} CONCURRENTLY");
+            connect().batch_execute(&detach)
+        });
+        wait_until("it is being detached", || client.query_opt(PENDING, &[]).expect(PENDING).is_some());
+        let error = client.query_one(RECORD, &[&now]).expect_err("no partition");
+        assert_eq!(error.code(), Some(&SqlState::CHECK_VIOLATION), "{error:?}");
+        reading.rollback().expect("an end");
+        detach.join().expect("no panic").expect("it is detached");
+    });
+    let keys = client.query("SELECT FROM llm_usage._request_keys", &[]).expect("keys");
+    assert!(keys.is_empty());
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use e2e::attempt::{Attempt, Writer, check_attempts, commit_prepared};
 use e2e::cluster::{Cluster, wait_until};
-use e2e::look::{look, range, verify};
+use e2e::look::{check_indexes, look, range, verify};
 use e2e::random::Random;
 use e2e::recount::recount;
 use postgres::error::SqlState;
@@ -258,6 +258,7 @@ fn torture(counts: &Counts, era: u64, round: Duration) {
     });
     verify(&mut client).expect("it verifies");
     check_attempts(&mut client, &mut attempts);
+    check_indexes(&mut client);
 }
 
 #[test]
