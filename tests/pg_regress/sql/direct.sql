@@ -35,6 +35,17 @@ SELECT status FROM llm_usage.record_usage('m', app_id => 9, request_id => 'direc
 SELECT llm_usage.record_response('openai', '{"id": "direct-2", "model": "m", "usage": {"prompt_tokens": 1}}', app_id => 9) IS NOT NULL AS recorded;
 SELECT trigger_calls() - :before AS by_statement;
 
+-- Each argument goes to its column.
+SELECT status FROM llm_usage.record_usage('m', app_id => 11, llm_id => 12, user_id => 13, vendor => 'v14', prompt_tokens => 15, cache_read_tokens => 16,
+  cache_write_tokens => 17, completion_tokens => 18, reasoning_tokens => 19, inference_tokens => 20, cost => 21, currency => 'CHF',
+  occurred_at => '2025-01-22Z', task_id => 't23', rule_type => 'r24', request_id => 'q25', attrs => '{"a": 26}', service_tier => 's27',
+  cache_write_1h_tokens => 28, prompt_audio_tokens => 29, completion_audio_tokens => 30, cache_read_audio_tokens => 31, cache_read_image_tokens => 32,
+  prompt_image_tokens => 33, prompt_video_tokens => 34, completion_image_tokens => 35, completion_video_tokens => 36, reported_cost => 37,
+  quality => 'partial', unaccounted_tokens => 38, source => 's39');
+SET TimeZone = 'UTC';
+SELECT c.key, c.value FROM llm_usage.usage_events e, jsonb_each(to_jsonb(e) - 'id') c WHERE e.app_id = 11 ORDER BY substring(c.value::text FROM '\d\d"?}?$'), c.key;
+SELECT app_id, request_id, source, quality FROM llm_usage._request_keys WHERE app_id = 11;
+
 CREATE TABLE seen (id bigint, model text);
 CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.seen VALUES (NEW.id, NEW.model); RETURN NEW; END $$;
 CREATE TRIGGER see AFTER INSERT ON llm_usage.usage_events FOR EACH ROW EXECUTE FUNCTION see();
