@@ -17,6 +17,7 @@ use pgrx::varlena::{set_varsize_4b, varlena_to_byte_slice, varsize_4b};
 use crate::error::{failed, report};
 
 pub use datum::{Composite, Json, argument, composite, json, json_text, jsonb, text};
+pub use rights::with_rights;
 
 pub mod background;
 pub mod datum;
@@ -343,7 +344,7 @@ pub fn is_drawn_from(sequence: pg_sys::Oid) -> bool {
 
 /// The number that this session has drawn last from a sequence, of which it has drawn one.
 pub fn last_drawn(sequence: pg_sys::Oid) -> i64 {
-    let _rights = Rights::of_superuser();
+    let _rights = rights::Rights::of_superuser();
     let sequence = pg_sys::Datum::from(sequence);
     // SAFETY: the argument is what the function takes.
     unsafe { pg_sys::DirectFunctionCall1Coll(Some(currval_oid), pg_sys::InvalidOid, sequence).value() as i64 }
@@ -377,43 +378,9 @@ pub fn has_row_security(table: pg_sys::Oid) -> bool {
     }
 }
 
-/// Runs what needs rights that who may insert need not have: at a sequence, or to read prices. Nothing of a caller's is run by it.
-pub fn with_rights<T>(run: impl FnOnce() -> T) -> T {
-    let _rights = Rights::of_superuser();
-    run()
-}
-
-/// While it lives, the user is the one to whom the database belongs; then, also after an error, who it was before.
-struct Rights {
-    user: pg_sys::Oid,
-    context: std::ffi::c_int,
-}
-
-impl Rights {
-    fn of_superuser() -> Self {
-        let mut before = Self { user: pg_sys::InvalidOid, context: 0 };
-        // SAFETY: plain variables of this process.
-        unsafe {
-            GetUserIdAndSecContext(&mut before.user, &mut before.context);
-            let owner = pg_sys::Oid::from_u32(pg_sys::BOOTSTRAP_SUPERUSERID);
-            SetUserIdAndSecContext(owner, before.context | pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32);
-        }
-        before
-    }
-}
-
-impl Drop for Rights {
-    fn drop(&mut self) {
-        // SAFETY: what it was before.
-        unsafe { SetUserIdAndSecContext(self.user, self.context) }
-    }
-}
-
-// What every event asks of the server: `pg_sys` has the same, with a guard that takes longer than they do. The first three raise no
-// error; the last is called by what has the guard.
+// What every event asks of the server: `pg_sys` has the same, with a guard that takes longer than they do. The first raises no error;
+// the other is called by what has the guard.
 unsafe extern "C-unwind" {
     fn GetCurrentTransactionStartTimestamp() -> pg_sys::TimestampTz;
-    fn GetUserIdAndSecContext(user: *mut pg_sys::Oid, context: *mut std::ffi::c_int);
-    fn SetUserIdAndSecContext(user: pg_sys::Oid, context: std::ffi::c_int);
     fn currval_oid(call: pg_sys::FunctionCallInfo) -> pg_sys::Datum;
 }

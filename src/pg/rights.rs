@@ -1,4 +1,4 @@
-//! Who may read which rows of a table, for what is read without a plan.
+//! Who may do what with which rows of a table, for what is read and written without a plan; and what is done with other rights.
 
 use std::ffi::CStr;
 
@@ -83,4 +83,42 @@ unsafe fn has_our_policies_alone(table: pg_sys::Oid) -> bool {
         pg_sys::RelationClose(relation);
         has_everybody && are_ours
     }
+}
+
+/// Runs what needs rights that who may insert need not have: at a sequence, or to read prices. Nothing of a caller's is run by it.
+pub fn with_rights<T>(run: impl FnOnce() -> T) -> T {
+    let _rights = Rights::of_superuser();
+    run()
+}
+
+/// While it lives, the user is the one to whom the database belongs; then, also after an error, who it was before.
+pub(super) struct Rights {
+    user: pg_sys::Oid,
+    context: std::ffi::c_int,
+}
+
+impl Rights {
+    pub fn of_superuser() -> Self {
+        let mut before = Self { user: pg_sys::InvalidOid, context: 0 };
+        // SAFETY: plain variables of this process.
+        unsafe {
+            GetUserIdAndSecContext(&mut before.user, &mut before.context);
+            let owner = pg_sys::Oid::from_u32(pg_sys::BOOTSTRAP_SUPERUSERID);
+            SetUserIdAndSecContext(owner, before.context | pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32);
+        }
+        before
+    }
+}
+
+impl Drop for Rights {
+    fn drop(&mut self) {
+        // SAFETY: what it was before.
+        unsafe { SetUserIdAndSecContext(self.user, self.context) }
+    }
+}
+
+// `pg_sys` has the same, with a guard that takes longer than they do; they raise no error.
+unsafe extern "C-unwind" {
+    fn GetUserIdAndSecContext(user: *mut pg_sys::Oid, context: *mut std::ffi::c_int);
+    fn SetUserIdAndSecContext(user: pg_sys::Oid, context: std::ffi::c_int);
 }
