@@ -12,11 +12,11 @@ use crate::{error, pg};
 #[pg_extern(schema = "llm_usage", immutable, parallel_safe, requires = ["schema"])]
 fn _checked_row(ledger: &str, row: &str) -> Result<pg::Json, ErrorReport> {
     let ledger = match ledger {
-        "sessions" => event::SESSIONS,
-        "messages" => event::MESSAGES,
-        _ => event::USAGE_EVENTS,
+        "sessions" => &event::SESSIONS,
+        "messages" => &event::MESSAGES,
+        _ => &event::USAGE_EVENTS,
     };
-    let row = ledger.check(parsed(row, "an event")?).map_err(|error| error::report(&error))?;
+    let row = ledger.check(&parsed(row, "an event")?).map_err(|error| error::report(&error))?;
     pg::json(&row)
 }
 

@@ -220,7 +220,7 @@ impl Hold {
                 .map_err(|problem| error::report(&unreadable(&problem, "usage")))?;
             columns.insert(name, value);
         }
-        let row = USAGE_EVENTS.check(Value::Object(columns)).map_err(|error| error::report(&error))?;
+        let row = USAGE_EVENTS.check(&Value::Object(columns)).map_err(|error| error::report(&error))?;
         let mut event = Event::of_row(row)?;
         event.set_attrs(attrs);
         Ok(event)

@@ -1,7 +1,7 @@
 //! A row of a ledger before it is written: every value checked, so that a good one can be recorded beside a bad one.
 
-use serde::Serialize;
-use serde_json::{Map, Value};
+use serde::{Serialize, Serializer};
+use serde_json::{Number, Value};
 
 use crate::Error;
 use crate::calendar::{END, FIRST, format_instant, parse_instant};
@@ -70,6 +70,47 @@ impl Kind {
     }
 }
 
+/// A value that its column can hold.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Checked {
+    Amount(Number),
+    Attrs(Value),
+    /// Microseconds since 1970.
+    Instant(i64),
+    Number(i64),
+    Text(String),
+}
+
+impl Kind {
+    /// The value, if a column of this kind can hold it.
+    fn holds(self, value: &Value) -> Option<Checked> {
+        match self {
+            Self::Attrs => (value.is_object() && is_storable(value)).then(|| Checked::Attrs(value.clone())),
+            Self::Cost => cost(value).map(Checked::Amount),
+            Self::Count | Self::Difference | Self::Id | Self::Requests => {
+                value.as_i64().map(Checked::Number).filter(|number| self.accepts(number))
+            }
+            Self::Instant => {
+                value.as_str().and_then(parse_instant).map(Checked::Instant).filter(|at| self.accepts(at))
+            }
+            Self::Currency | Self::Quality | Self::Text => {
+                let text = value.as_str().filter(|text| self.accepts_text(text.as_bytes()));
+                text.map(|text| Checked::Text(text.to_owned()))
+            }
+        }
+    }
+
+    /// Whether a value that was read elsewhere is within bounds.
+    fn accepts(self, value: &Checked) -> bool {
+        match value {
+            Checked::Amount(amount) => self.accepts_amount(amount.as_str(), false),
+            Checked::Attrs(attrs) => is_storable(attrs),
+            Checked::Instant(number) | Checked::Number(number) => self.accepts_number(*number, false),
+            Checked::Text(text) => self.accepts_text(text.as_bytes()),
+        }
+    }
+}
+
 /// The place of a column of `usage_events` in [`EVENT_COLUMNS`], found when this is compiled.
 pub const fn event_column(name: &str) -> usize {
     let mut column = 0;
@@ -88,25 +129,27 @@ const fn same(a: &[u8], b: &[u8]) -> bool {
 }
 
 /// A ledger's columns that a writer may give.
+#[derive(Debug, PartialEq)]
 pub struct Ledger {
     columns: &'static [(&'static str, Kind)],
-    required: Option<&'static str>,
+    /// The column that no row can be without; only events of a source have one.
+    required: Option<usize>,
 }
 
 /// Chat sessions.
-pub const SESSIONS: Ledger = Ledger {
+pub static SESSIONS: Ledger = Ledger {
     columns: &[("app_id", Kind::Id), ("consumer_id", Kind::Text), ("started_at", Kind::Instant)],
     required: None,
 };
 
 /// Chat messages.
-pub const MESSAGES: Ledger = Ledger {
+pub static MESSAGES: Ledger = Ledger {
     columns: &[("app_id", Kind::Id), ("session_id", Kind::Id), ("sent_at", Kind::Instant)],
     required: None,
 };
 
 /// Model requests.
-pub const USAGE_EVENTS: Ledger = Ledger { columns: EVENT_COLUMNS, required: Some("model") };
+pub static USAGE_EVENTS: Ledger = Ledger { columns: EVENT_COLUMNS, required: Some(event_column("model")) };
 
 /// Who gave a `request_id`: part of its key, and no column.
 pub const SOURCE: &str = "source";
@@ -146,50 +189,135 @@ pub const EVENT_COLUMNS: &[(&str, Kind)] = &[
     ("unaccounted_tokens", Kind::Difference),
 ];
 
-/// A checked row: an object of ledger columns, without those that are left to their defaults.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(transparent)]
-pub struct Row(Map<String, Value>);
+/// A checked row: the columns that are not left to their defaults.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    ledger: &'static Ledger,
+    /// By their places among the ledger's.
+    columns: Vec<(usize, Checked)>,
+    source: Option<String>,
+}
 
 impl Row {
-    /// The columns, and beside them `source`.
-    pub fn into_columns(self) -> Map<String, Value> {
-        self.0
+    /// A row of `usage_events` of which nothing is known.
+    pub fn of_event() -> Self {
+        Self::new(&USAGE_EVENTS)
+    }
+
+    fn new(ledger: &'static Ledger) -> Self {
+        // An event of a response has no more.
+        const MOST: usize = 12;
+        Self { ledger, columns: Vec::with_capacity(MOST), source: None }
+    }
+
+    /// What the column of this name takes from JSON; a `null` means its default.
+    pub fn set(&mut self, name: &str, value: &Value) -> Result<(), Error> {
+        let refused = |kind: Kind| {
+            let shown = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            kind.refusal(name, shown)
+        };
+        if name == SOURCE && self.ledger.required.is_some() {
+            if !value.is_null() {
+                let source = value.as_str().filter(|text| Kind::Text.accepts_text(text.as_bytes()));
+                self.source = Some(source.ok_or_else(|| refused(Kind::Text))?.to_owned());
+            }
+            return Ok(());
+        }
+        let column = self.ledger.columns.iter().position(|(known, _)| *known == name);
+        let column = column.ok_or_else(|| self.ledger.unknown(name))?;
+        if !value.is_null() {
+            let kind = self.ledger.columns[column].1;
+            let checked = kind.holds(value).ok_or_else(|| refused(kind))?;
+            self.columns.retain(|(known, _)| *known != column);
+            self.columns.push((column, checked));
+        }
+        Ok(())
+    }
+
+    /// What a column has where nothing else was said.
+    pub fn fill(&mut self, column: usize, value: Checked) -> Result<(), Error> {
+        if self.get(column).is_some() {
+            return Ok(());
+        }
+        let (name, kind) = self.ledger.columns[column];
+        if !kind.accepts(&value) {
+            let shown = match value {
+                Checked::Amount(amount) => amount.to_string(),
+                Checked::Attrs(attrs) => attrs.to_string(),
+                Checked::Instant(number) | Checked::Number(number) => number.to_string(),
+                Checked::Text(text) => text,
+            };
+            return Err(kind.refusal(name, shown));
+        }
+        self.columns.push((column, value));
+        Ok(())
+    }
+
+    /// What a column has; `None` if that is its default.
+    pub fn get(&self, column: usize) -> Option<&Checked> {
+        self.columns.iter().find_map(|(known, value)| (*known == column).then_some(value))
+    }
+
+    /// The row, if it has what no row can be without.
+    pub fn complete(self) -> Result<Self, Error> {
+        match self.ledger.required {
+            Some(required) if self.get(required).is_none() => {
+                Err(Error::NullArgument { name: self.ledger.columns[required].0 })
+            }
+            _ => Ok(self),
+        }
+    }
+
+    /// The columns by their places among the ledger's, and `source`.
+    pub fn into_columns(self) -> (Vec<(usize, Checked)>, Option<String>) {
+        (self.columns, self.source)
+    }
+}
+
+impl Serialize for Row {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let columns = self.columns.iter().map(|(column, value)| (self.ledger.columns[*column].0, value));
+        match &self.source {
+            None => serializer.collect_map(columns),
+            Some(source) => {
+                let source = Checked::Text(source.clone());
+                serializer.collect_map(columns.chain([(SOURCE, &source)]))
+            }
+        }
+    }
+}
+
+impl Serialize for Checked {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Amount(amount) => amount.serialize(serializer),
+            Self::Attrs(attrs) => attrs.serialize(serializer),
+            Self::Instant(instant) => format_instant(*instant).serialize(serializer),
+            Self::Number(number) => serializer.serialize_i64(*number),
+            Self::Text(text) => serializer.serialize_str(text),
+        }
     }
 }
 
 impl Ledger {
     /// Checks a row; a `null` means the column's default.
-    pub fn check(&self, row: Value) -> Result<Row, Error> {
+    pub fn check(&'static self, row: &Value) -> Result<Row, Error> {
         let Value::Object(columns) = row else {
             return Err(Error::WrongShape {
                 name: "an event",
                 expected: "a JSON object",
-                found: json_type(&row),
+                found: json_type(row),
             });
         };
-        let mut checked = Map::new();
-        for (key, value) in columns {
-            let kind = self.kind(&key)?;
-            if !value.is_null() {
-                let value = check(&key, kind, value)?;
-                checked.insert(key, value);
-            }
-        }
-        match self.required {
-            Some(name) if !checked.contains_key(name) => Err(Error::NullArgument { name }),
-            _ => Ok(Row(checked)),
-        }
+        let mut checked = Row::new(self);
+        columns.iter().try_for_each(|(name, value)| checked.set(name, value))?;
+        checked.complete()
     }
 
-    fn kind(&self, key: &str) -> Result<Kind, Error> {
-        let source = self.required.map(|_| &(SOURCE, Kind::Text));
-        let mut columns = self.columns.iter().chain(source);
-        let known = columns.clone().find(|(name, _)| *name == key);
-        known.map(|(_, kind)| *kind).ok_or_else(|| {
-            let names: Vec<&str> = columns.by_ref().map(|(name, _)| *name).collect();
-            Error::UnknownKey { key: key.to_owned(), known: names.join(", ") }
-        })
+    fn unknown(&self, name: &str) -> Error {
+        let source = self.required.map(|_| SOURCE);
+        let known: Vec<&str> = self.columns.iter().map(|(name, _)| *name).chain(source).collect();
+        Error::UnknownKey { key: name.to_owned(), known: known.join(", ") }
     }
 }
 
@@ -203,29 +331,6 @@ pub fn json_type(value: &Value) -> &'static str {
         Value::Array(_) => "an array",
         Value::Object(_) => "an object",
     }
-}
-
-fn check(key: &str, kind: Kind, value: Value) -> Result<Value, Error> {
-    let checked = match kind {
-        Kind::Attrs if value.is_object() && is_storable(&value) => return Ok(value),
-        Kind::Attrs => None,
-        Kind::Cost => cost(&value),
-        Kind::Count | Kind::Difference | Kind::Id | Kind::Requests => {
-            value.as_i64().filter(|number| kind.accepts_number(*number, false)).map(Value::from)
-        }
-        Kind::Instant => value.as_str().and_then(parse_instant).and_then(format_instant).map(Value::String),
-        Kind::Currency | Kind::Quality | Kind::Text => match &value {
-            Value::String(text) if kind.accepts_text(text.as_bytes()) => return Ok(value),
-            _ => None,
-        },
-    };
-    checked.ok_or_else(|| {
-        let shown = match value {
-            Value::String(text) => text,
-            other => other.to_string(),
-        };
-        kind.refusal(key, shown)
-    })
 }
 
 /// Whether a `jsonb` can hold it: no text has the character that it cannot, and no number is beyond a `numeric`.
@@ -267,16 +372,15 @@ fn expected(kind: Kind) -> &'static str {
 }
 
 /// A string of digits is taken as well: exact clients do not trust JSON numbers with money.
-fn cost(value: &Value) -> Option<Value> {
-    let amount = match value {
+fn cost(value: &Value) -> Option<Number> {
+    match value {
         Value::Number(number) => {
             let text = number.to_string();
             money::cost(&text).or_else(|| money::cost(&money::plain(&text)?))
         }
         Value::String(text) => money::cost(text),
         _ => None,
-    };
-    amount.map(Value::Number)
+    }
 }
 
 #[cfg(test)]
@@ -286,7 +390,7 @@ mod tests {
     use serde_json::json;
 
     fn written(element: Value) -> String {
-        let event = USAGE_EVENTS.check(element).expect("a good event");
+        let event = USAGE_EVENTS.check(&element).expect("a good event");
         serde_json::to_string(&event).expect("json")
     }
 
@@ -334,7 +438,7 @@ mod tests {
             if let Some(columns) = element.as_object_mut() {
                 columns.entry("model").or_insert("m".into());
             }
-            match USAGE_EVENTS.check(element) {
+            match USAGE_EVENTS.check(&element) {
                 Err(Error::BadValue { name, .. }) => assert_eq!(Some(name), key),
                 other => panic!("{key:?}: {other:?}"),
             }
@@ -343,13 +447,13 @@ mod tests {
 
     #[test]
     fn an_unknown_key_a_missing_model_and_a_non_object_are_refused() {
-        let unknown = USAGE_EVENTS.check(json!({"model": "m", "tokens": 5}));
+        let unknown = USAGE_EVENTS.check(&json!({"model": "m", "tokens": 5}));
         assert!(matches!(unknown, Err(Error::UnknownKey { key, .. }) if key == "tokens"));
         for element in [json!({}), json!({"model": null})] {
-            let missing = USAGE_EVENTS.check(element);
+            let missing = USAGE_EVENTS.check(&element);
             assert_eq!(missing, Err(Error::NullArgument { name: "model" }));
         }
-        assert!(matches!(USAGE_EVENTS.check(json!([1])), Err(Error::WrongShape { .. })));
+        assert!(matches!(USAGE_EVENTS.check(&json!([1])), Err(Error::WrongShape { .. })));
     }
 
     #[test]
@@ -382,9 +486,9 @@ mod tests {
         #[test]
         fn no_json_panics(text in "[\\[\\]{}\":,0-9a-z_. -]{0,80}", count in any::<i64>()) {
             if let Ok(value) = serde_json::from_str(&text) {
-                USAGE_EVENTS.check(value).ok();
+                USAGE_EVENTS.check(&value).ok();
             }
-            let counted = USAGE_EVENTS.check(json!({"model": "m", "prompt_tokens": count}));
+            let counted = USAGE_EVENTS.check(&json!({"model": "m", "prompt_tokens": count}));
             prop_assert_eq!(counted.is_ok(), (0..=MOST_TOKENS).contains(&count));
         }
     }

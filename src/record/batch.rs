@@ -134,7 +134,7 @@ fn foreign_apps(apps: impl Iterator<Item = i64>) -> Result<Vec<(i64, [String; 3]
 fn _record_usage_batch(events: Option<&str>, all_or_nothing: Option<bool>) -> Result<pg::Json, ErrorReport> {
     let mut batch = Batch::new(all_or_nothing);
     for (index, element) in elements("events", events, "a JSON array of events")?.into_iter().enumerate() {
-        let row = parsed_element(element).and_then(|element| event::USAGE_EVENTS.check(element));
+        let row = parsed_element(element).and_then(|element| event::USAGE_EVENTS.check(&element));
         batch.add(index, row.map(Some))?;
     }
     let as_a_whole = batch.all_or_nothing;
@@ -144,10 +144,14 @@ fn _record_usage_batch(events: Option<&str>, all_or_nothing: Option<bool>) -> Re
 /// The batch of `record_response_batch`.
 #[pg_extern(schema = "llm_usage", volatile, parallel_unsafe, requires = ["schema"])]
 fn _record_response_batch(
-    responses: Option<&str>,
+    responses: Option<pg::JsonText>,
     all_or_nothing: Option<bool>,
 ) -> Result<pg::Json, ErrorReport> {
-    let elements = elements("responses", responses, "a JSON array of objects with provider and response")?;
+    let elements = elements(
+        "responses",
+        responses.map(|text| text.0),
+        "a JSON array of objects with provider and response",
+    )?;
     let default_currency = settings::default_currency();
     let mut batch = Batch::new(all_or_nothing);
     for (index, element) in elements.into_iter().enumerate() {

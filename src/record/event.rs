@@ -1,12 +1,12 @@
 //! An event before it is written, in the values that the ledger's columns have.
 
-use llm_usage_core::calendar::{format_instant, parse_instant};
+use llm_usage_core::calendar::format_instant;
 use llm_usage_core::charge::{COUNTS, Charge};
-use llm_usage_core::event::{self, EVENT_COLUMNS, Kind, SOURCE, event_column};
+use llm_usage_core::event::{self, Checked, EVENT_COLUMNS, Kind, SOURCE, event_column};
 use pgrx::datum::{TimestampWithTimeZone, Uuid};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
-use serde_json::{Map, Value};
+use serde_json::Map;
 
 use crate::error::{self, failed};
 use crate::pg::decimal::is_small_amount;
@@ -23,6 +23,16 @@ const REQUEST: usize = event_column("request_id");
 const TIER: usize = event_column("service_tier");
 const TIME: usize = event_column("occurred_at");
 const VENDOR: usize = event_column("vendor");
+/// Those of [`COUNTS`].
+const BILLED: [usize; COUNTS.len()] = {
+    let mut columns = [0; COUNTS.len()];
+    let mut place = 0;
+    while place < COUNTS.len() {
+        columns[place] = event_column(COUNTS[place]);
+        place += 1;
+    }
+    columns
+};
 /// Columns that are not NULL, and 0 where nothing is given.
 const COUNTED: [usize; 8] = [
     APP,
@@ -77,16 +87,11 @@ impl Event {
     /// A row that was checked before.
     pub fn of_row(row: event::Row) -> Result<Self, ErrorReport> {
         let mut event = Self::new();
-        for (name, value) in row.into_columns() {
-            match (name.as_str(), &value) {
-                (SOURCE, Value::String(source)) => event.source.clone_from(source),
-                _ => {
-                    let column = EVENT_COLUMNS.iter().position(|(column, _)| *column == name);
-                    let column = column.ok_or_else(|| failed(format!("there is no column {name}")))?;
-                    event.set(column, datum(EVENT_COLUMNS[column].1, &value)?);
-                }
-            }
+        let (columns, source) = row.into_columns();
+        for (column, value) in columns {
+            event.set(column, datum(EVENT_COLUMNS[column].1, &value)?);
         }
+        event.source = source.unwrap_or_default();
         Ok(event)
     }
 
@@ -158,7 +163,7 @@ impl Event {
             model: columns.text(MODEL).unwrap_or_default(),
             vendor: columns.text(VENDOR),
             service_tier: columns.text(TIER),
-            counts: COUNTS.map(|name| columns.number(event_column(name))),
+            counts: BILLED.map(|column| columns.number(column)),
             cost: cost.as_deref(),
             currency: columns.text(CURRENCY),
         };
@@ -216,23 +221,13 @@ fn shown(kind: Kind, arguments: &Columns, column: usize) -> String {
 }
 
 /// A checked value as its column has it.
-fn datum(kind: Kind, value: &Value) -> Result<pg_sys::Datum, ErrorReport> {
-    let number = |value: &Value| value.as_i64().ok_or_else(|| failed("not a number"));
-    let datum = match (kind, value) {
-        (Kind::Attrs, value) => Some(pg::jsonb(&value.to_string())?),
-        (Kind::Cost, Value::Number(amount)) => {
-            AnyNumeric::try_from(amount.as_str()).map_err(failed)?.into_datum()
-        }
-        (Kind::Count | Kind::Difference | Kind::Requests, value) => {
-            Some(pg_sys::Datum::from(i32::try_from(number(value)?).map_err(failed)?))
-        }
-        (Kind::Id, value) => Some(pg_sys::Datum::from(number(value)?)),
-        (Kind::Instant, Value::String(instant)) => match parse_instant(instant) {
-            Some(micros) => pg::instant(micros)?.into_datum(),
-            None => None,
-        },
-        (_, Value::String(text)) => text.as_str().into_datum(),
-        _ => None,
-    };
-    datum.ok_or_else(|| failed("a value that was not checked"))
+fn datum(kind: Kind, value: &Checked) -> Result<Option<pg_sys::Datum>, ErrorReport> {
+    Ok(match (value, kind) {
+        (Checked::Number(number), Kind::Id) => Some(pg_sys::Datum::from(*number)),
+        (Checked::Number(number), _) => Some(pg_sys::Datum::from(i32::try_from(*number).map_err(failed)?)),
+        (Checked::Text(text), _) => text.as_str().into_datum(),
+        (Checked::Amount(amount), _) => AnyNumeric::try_from(amount.as_str()).map_err(failed)?.into_datum(),
+        (Checked::Instant(at), _) => pg::instant(*at)?.into_datum(),
+        (Checked::Attrs(attrs), _) => Some(pg::jsonb(&attrs.to_string())?),
+    })
 }

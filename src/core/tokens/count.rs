@@ -11,18 +11,20 @@ pub(super) const MAX_COUNT: i64 = crate::event::MOST_TOKENS;
 /// What is at a path such as `prompt_tokens_details/cached_tokens`; nothing where it is absent or null. Of a list a step is a
 /// place, or the modality (or the time to live) of an item, whose count is meant.
 pub(super) fn at<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
-    let mut found = value;
-    if !path.is_empty() {
-        for step in path.split('/') {
-            found = match found {
-                Value::Object(fields) => field(fields, step)?,
-                Value::Array(items) => match step.parse::<usize>() {
-                    Ok(place) => items.get(place)?,
-                    Err(_) => of_modality(items, step)?,
-                },
-                _ => return None,
-            };
-        }
+    let (mut found, mut rest) = (value, path);
+    while !rest.is_empty() {
+        // Steps are short: to look at each letter takes less than a search that is made for long texts.
+        let end = rest.bytes().position(|letter| letter == b'/').unwrap_or(rest.len());
+        let step = &rest[..end];
+        rest = rest.get(end + 1..).unwrap_or_default();
+        found = match found {
+            Value::Object(fields) => field(fields, step)?,
+            Value::Array(items) => match step.parse::<usize>() {
+                Ok(place) => items.get(place)?,
+                Err(_) => of_modality(items, step)?,
+            },
+            _ => return None,
+        };
     }
     (!found.is_null()).then_some(found)
 }

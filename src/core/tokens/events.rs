@@ -66,9 +66,12 @@ fn each<'a>(
     events: &'a [Value],
     parts: impl Iterator<Item = &'a [Value]>,
 ) -> Result<Vec<Usage>, ParseError> {
+    let mut read = Vec::new();
+    if last_usage(format, events).is_none() {
+        return Ok(read);
+    }
     let told_later = format.last_text(events, format.model);
     let mut told = None;
-    let mut read = Vec::new();
     for part in parts {
         told = format.last_text(part, format.model).or(told);
         if let Some((event, usage)) = last_usage(format, part) {

@@ -265,5 +265,5 @@ impl Medium {
 
 /// What an event says it is; nothing where it does not.
 fn kind(event: &Value) -> &str {
-    ["type", "event_type"].iter().find_map(|key| event.get(key)?.as_str()).unwrap_or_default()
+    ["type", "event_type"].iter().find_map(|key| at(event, key)?.as_str()).unwrap_or_default()
 }

@@ -5,8 +5,13 @@ use serde_json::{Map, Value};
 use super::error::cut;
 use super::{BySpan, ParseError, Usage, parse, spans};
 use crate::Error;
-use crate::calendar::format_instant;
-use crate::event::{Row, SOURCE, USAGE_EVENTS, json_type};
+use crate::event::{Checked, Kind, Row, SOURCE, event_column, json_type};
+
+const COST: usize = event_column("cost");
+const CURRENCY: usize = event_column("currency");
+const REPORTED_COST: usize = event_column("reported_cost");
+const REQUEST: usize = event_column("request_id");
+const TIME: usize = event_column("occurred_at");
 
 /// The columns that a caller may give beside a response. What was used is the response's to say.
 pub const GIVEN: [&str; 16] = [
@@ -80,74 +85,79 @@ impl Given<'_> {
     fn row(&self, usage: &Usage, place: usize, own: &Usage) -> Result<Row, Error> {
         let is_own = place == 0;
         let is_of_another_model = usage.model.is_some() && usage.model != own.model;
-        let own_id = self.columns.get("request_id").and_then(Value::as_str).or(own.response_id.as_deref());
-        let mut row = columns(usage);
+        let given_id = self.columns.get("request_id").filter(|id| !id.is_null());
+        let own_id = given_id.and_then(Value::as_str).or(own.response_id.as_deref());
+        let mut row = Row::of_event();
         for (name, value) in self.columns.iter().filter(|(_, value)| !value.is_null()) {
-            let value = match name.as_str() {
-                "model" if is_of_another_model => continue,
-                "inference_tokens" | "request_id" if !is_own => continue,
+            match name.as_str() {
+                "model" if is_of_another_model => {}
+                "inference_tokens" | "request_id" if !is_own => {}
                 // What the whole response cost is counted once.
-                "cost" if !is_own => 0.into(),
-                _ => value.clone(),
-            };
-            row.insert(name.clone(), value);
+                "cost" if !is_own => row.fill(COST, Checked::Amount(0.into()))?,
+                _ => row.set(name, value)?,
+            }
         }
-        let is_id_given = self.columns.get("request_id").is_some_and(|id| !id.is_null());
         if let Some(id) = own_id
             && !is_own
-            && (is_id_given || usage.response_id.is_none())
+            && (given_id.is_some() || usage.response_id.is_none())
         {
-            row.insert("request_id".into(), format!("{id}#{}", place + 1).into());
+            row.fill(REQUEST, Checked::Text(format!("{id}#{}", place + 1)))?;
         }
-        self.settle_currency(&mut row);
-        USAGE_EVENTS.check(Value::Object(row))
+        if let Some(cost) = &usage.reported_cost
+            && self.is_in_reported_currency(&row)
+        {
+            row.fill(REPORTED_COST, Checked::Amount(cost.clone()))?;
+            row.fill(CURRENCY, Checked::Text(REPORTED_IN.to_owned()))?;
+        }
+        fill(&mut row, usage)?;
+        row.complete()
     }
 
     /// A reported cost is in the currency of the event, or none.
-    fn settle_currency(&self, row: &mut Map<String, Value>) {
-        let said = row.get("currency").and_then(Value::as_str);
-        let currency = said.or(row.contains_key("cost").then_some(self.default_currency));
-        if currency.is_some_and(|currency| currency != REPORTED_IN) {
-            row.remove("reported_cost");
-        } else if row.contains_key("reported_cost") {
-            row.insert("currency".into(), REPORTED_IN.into());
+    fn is_in_reported_currency(&self, row: &Row) -> bool {
+        match row.get(CURRENCY) {
+            Some(Checked::Text(said)) => said == REPORTED_IN,
+            _ => row.get(COST).is_none() || self.default_currency == REPORTED_IN,
         }
     }
 }
 
-/// The columns of the ledger that the usage fills.
-fn columns(usage: &Usage) -> Map<String, Value> {
+/// What the usage says, where the caller said nothing.
+fn fill(row: &mut Row, usage: &Usage) -> Result<(), Error> {
     let counts = [
-        ("prompt_tokens", usage.prompt_tokens),
-        ("cache_read_tokens", usage.cache_read_tokens),
-        ("cache_write_tokens", usage.cache_write_tokens),
-        ("completion_tokens", usage.completion_tokens),
-        ("reasoning_tokens", usage.reasoning_tokens),
-        ("cache_write_1h_tokens", usage.cache_write_1h_tokens),
-        ("prompt_audio_tokens", usage.prompt_audio_tokens),
-        ("completion_audio_tokens", usage.completion_audio_tokens),
-        ("cache_read_audio_tokens", usage.cache_read_audio_tokens),
-        ("cache_read_image_tokens", usage.cache_read_image_tokens),
-        ("prompt_image_tokens", usage.prompt_image_tokens),
-        ("prompt_video_tokens", usage.prompt_video_tokens),
-        ("completion_image_tokens", usage.completion_image_tokens),
-        ("completion_video_tokens", usage.completion_video_tokens),
-        ("unaccounted_tokens", usage.unaccounted_tokens),
+        (const { event_column("prompt_tokens") }, usage.prompt_tokens),
+        (const { event_column("cache_read_tokens") }, usage.cache_read_tokens),
+        (const { event_column("cache_write_tokens") }, usage.cache_write_tokens),
+        (const { event_column("completion_tokens") }, usage.completion_tokens),
+        (const { event_column("reasoning_tokens") }, usage.reasoning_tokens),
+        (const { event_column("cache_write_1h_tokens") }, usage.cache_write_1h_tokens),
+        (const { event_column("prompt_audio_tokens") }, usage.prompt_audio_tokens),
+        (const { event_column("completion_audio_tokens") }, usage.completion_audio_tokens),
+        (const { event_column("cache_read_audio_tokens") }, usage.cache_read_audio_tokens),
+        (const { event_column("cache_read_image_tokens") }, usage.cache_read_image_tokens),
+        (const { event_column("prompt_image_tokens") }, usage.prompt_image_tokens),
+        (const { event_column("prompt_video_tokens") }, usage.prompt_video_tokens),
+        (const { event_column("completion_image_tokens") }, usage.completion_image_tokens),
+        (const { event_column("completion_video_tokens") }, usage.completion_video_tokens),
+        (const { event_column("unaccounted_tokens") }, usage.unaccounted_tokens),
     ];
     let texts = [
-        ("vendor", (!usage.vendor.is_empty()).then_some(&*usage.vendor)),
-        ("model", usage.model.as_deref()),
-        ("request_id", usage.response_id.as_deref()),
-        ("service_tier", usage.service_tier.as_deref()),
-        ("quality", usage.is_partial.then_some("partial")),
+        (const { event_column("vendor") }, (!usage.vendor.is_empty()).then_some(&*usage.vendor)),
+        (const { event_column("model") }, usage.model.as_deref()),
+        (REQUEST, usage.response_id.as_deref()),
+        (const { event_column("service_tier") }, usage.service_tier.as_deref()),
+        (const { event_column("quality") }, usage.is_partial.then_some("partial")),
     ];
-    let mut row = Map::new();
-    let texts = texts.into_iter().filter_map(|(name, text)| Some((name.to_owned(), text?.into())));
-    row.extend(texts);
-    let counts = counts.into_iter().filter(|(_, count)| *count != 0);
-    row.extend(counts.map(|(name, count)| (name.to_owned(), count.into())));
-    row.extend(usage.reported_cost.clone().map(|cost| ("reported_cost".to_owned(), Value::Number(cost))));
-    let occurred_at = usage.occurred_at.and_then(format_instant);
-    row.extend(occurred_at.map(|instant| ("occurred_at".to_owned(), instant.into())));
-    row
+    for (column, text) in texts {
+        if let Some(text) = text {
+            row.fill(column, Checked::Text(text.to_owned()))?;
+        }
+    }
+    for (column, count) in counts.into_iter().filter(|(_, count)| *count != 0) {
+        row.fill(column, Checked::Number(count))?;
+    }
+    match usage.occurred_at.filter(|at| Kind::Instant.accepts_number(*at, false)) {
+        Some(at) => row.fill(TIME, Checked::Instant(at)),
+        None => Ok(()),
+    }
 }
