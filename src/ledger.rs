@@ -1,7 +1,7 @@
 //! What the ledger does with every event that is written, by a function, INSERT or COPY: check it, and price it.
 
-use bigdecimal::BigDecimal;
 use llm_usage_core::Error;
+use llm_usage_core::amount::Amount;
 use llm_usage_core::calendar::format_instant;
 use llm_usage_core::event::{EVENT_COLUMNS, Kind, event_column};
 use llm_usage_core::pricing::Request;
@@ -13,7 +13,7 @@ use pgrx::trigger_support::PgTriggerError;
 use crate::error;
 use crate::given_id::Ledger;
 use crate::pg;
-use crate::pg::decimal::is_small_amount;
+use crate::pg::decimal::{Decimal, is_small_amount};
 use crate::pg::row::Columns;
 use crate::prices;
 use crate::record::Event;
@@ -139,7 +139,7 @@ struct Priced {
 fn priced(row: &Columns) -> Result<Priced, ErrorReport> {
     let Some((cost, currency)) = cost(row)? else { return Ok(Priced { cost: None, keeps_reported: true }) };
     let keeps_reported = row.is_null(REPORTED_COST) || row.text(CURRENCY) == Some(&currency);
-    let (cost, currency) = (pg::numeric(&cost)?.into_datum(), currency.into_datum());
+    let (cost, currency) = (Decimal::of(&cost)?.into_datum(), currency.into_datum());
     Ok(Priced { cost: cost.zip(currency).map(|(cost, currency)| [cost, currency]), keeps_reported })
 }
 
@@ -182,7 +182,7 @@ fn shown(row: &Columns, column: usize, kind: Kind) -> String {
 }
 
 /// Cost and currency of an event, `None` where no price is known.
-fn cost(row: &Columns) -> Result<Option<(BigDecimal, String)>, ErrorReport> {
+fn cost(row: &Columns) -> Result<Option<(Amount, String)>, ErrorReport> {
     // Without a model the table refuses it.
     let Some(model) = row.text(MODEL) else { return Ok(None) };
     let request = Request {

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use bigdecimal::BigDecimal;
+use llm_usage_core::amount::Amount;
 use llm_usage_core::pricing::{Price, Rates, Request, Source, marked_vendor, split_name};
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::heap_tuple::PgHeapTuple;
@@ -14,6 +14,7 @@ use pgrx::trigger_support::PgTriggerError;
 
 use crate::error;
 use crate::pg;
+use crate::pg::decimal::Decimal;
 use crate::query::{self, Row};
 
 /// Models whose prices a session remembers at most; beyond, it starts anew.
@@ -37,7 +38,7 @@ thread_local! {
 }
 
 /// Cost and currency of a request, `None` where no price is known.
-pub fn cost<'a>(model: &'a str, request: Request<'a>) -> Result<Option<(BigDecimal, String)>, ErrorReport> {
+pub fn cost<'a>(model: &'a str, request: Request<'a>) -> Result<Option<(Amount, String)>, ErrorReport> {
     let prices = of_model(model)?;
     let named = split_name(model).filter(|(prefix, _)| request.vendor.is_none_or(|vendor| vendor == *prefix));
     let Some((prefix, bare)) = named else { return Ok(price_of(&request, &prices)) };
@@ -55,7 +56,7 @@ pub fn cost<'a>(model: &'a str, request: Request<'a>) -> Result<Option<(BigDecim
     Ok(if is_vendor(prefix)? { None } else { price_of(&request, &prices) })
 }
 
-fn price_of(request: &Request, prices: &[Price]) -> Option<(BigDecimal, String)> {
+fn price_of(request: &Request, prices: &[Price]) -> Option<(Amount, String)> {
     let price = request.price(prices)?;
     Some((request.cost(price, prices)?, price.currency.clone()))
 }
@@ -83,7 +84,7 @@ fn _price(
     prompt_video_tokens: default!(Option<i64>, "NULL"),
     completion_image_tokens: default!(Option<i64>, "NULL"),
     completion_video_tokens: default!(Option<i64>, "NULL"),
-) -> Result<TableIterator<'static, (name!(cost, AnyNumeric), name!(currency, String))>, ErrorReport> {
+) -> Result<TableIterator<'static, (name!(cost, Decimal), name!(currency, String))>, ErrorReport> {
     let request = Request {
         vendor,
         service_tier,
@@ -104,7 +105,7 @@ fn _price(
         completion_video_tokens: completion_video_tokens.unwrap_or(0),
     };
     let priced = cost(model, request)?;
-    let row = priced.map(|(cost, currency)| Ok((pg::numeric(&cost)?, currency))).transpose()?;
+    let row = priced.map(|(cost, currency)| Ok((Decimal::of(&cost)?, currency))).transpose()?;
     Ok(TableIterator::new(row))
 }
 
@@ -180,21 +181,25 @@ fn price(row: &Row) -> Result<Price, ErrorReport> {
 
 fn rates(row: &Row) -> Result<Rates, ErrorReport> {
     Ok(Rates {
-        input: row.decimal(8)?,
-        output: row.decimal(9)?,
-        cache_read: row.decimal(10)?,
-        cache_write: row.decimal(11)?,
-        cache_write_1h: row.decimal(12)?,
-        reasoning: row.decimal(13)?,
-        prompt_audio: row.decimal(14)?,
-        completion_audio: row.decimal(15)?,
-        cache_read_audio: row.decimal(16)?,
-        cache_read_image: row.decimal(17)?,
-        prompt_image: row.decimal(18)?,
-        prompt_video: row.decimal(19)?,
-        completion_image: row.decimal(20)?,
-        completion_video: row.decimal(21)?,
+        input: rate(row, 8)?,
+        output: rate(row, 9)?,
+        cache_read: rate(row, 10)?,
+        cache_write: rate(row, 11)?,
+        cache_write_1h: rate(row, 12)?,
+        reasoning: rate(row, 13)?,
+        prompt_audio: rate(row, 14)?,
+        completion_audio: rate(row, 15)?,
+        cache_read_audio: rate(row, 16)?,
+        cache_read_image: rate(row, 17)?,
+        prompt_image: rate(row, 18)?,
+        prompt_video: rate(row, 19)?,
+        completion_image: rate(row, 20)?,
+        completion_video: rate(row, 21)?,
     })
+}
+
+fn rate(row: &Row, column: usize) -> Result<Option<Amount>, ErrorReport> {
+    Ok(row.decimal(column)?.map(|rate| Amount::from(rate).shortest()))
 }
 
 /// The trigger, in its schema.

@@ -114,7 +114,7 @@ impl<'a> Asker<'a> {
                     ..Request::default()
                 };
                 let (cost, currency) = prices::cost(model, request)?.unzip();
-                Call { cost, currency, tokens }
+                Call { cost: cost.map(Into::into), currency, tokens }
             }
         })
     }

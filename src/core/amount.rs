@@ -25,6 +25,37 @@ impl Amount {
         }
     }
 
+    /// This amount so many times.
+    pub fn times(&self, count: i64) -> Self {
+        if let Self::Short { mantissa, scale } = self
+            && let Some(mantissa) = mantissa.checked_mul(count.into())
+        {
+            return Self::Short { mantissa, scale: *scale };
+        }
+        (self.long() * BigInt::from(count)).into()
+    }
+
+    /// The same without zeros at its end: amounts that are equal are the same then.
+    pub fn shortest(self) -> Self {
+        let (mut mantissa, mut scale) = match self {
+            Self::Short { mantissa, scale } => (mantissa, scale),
+            Self::Long(decimal) => {
+                let decimal = decimal.normalized();
+                let decimal =
+                    if decimal.fractional_digit_count() < 0 { decimal.with_scale(0) } else { decimal };
+                let (mantissa, scale) = decimal.as_bigint_and_exponent();
+                match (i128::try_from(mantissa), u32::try_from(scale)) {
+                    (Ok(mantissa), Ok(scale)) => (mantissa, scale),
+                    _ => return decimal.into(),
+                }
+            }
+        };
+        while scale > 0 && mantissa % 10 == 0 {
+            (mantissa, scale) = (mantissa / 10, scale - 1);
+        }
+        Self::Short { mantissa, scale }
+    }
+
     /// The sum while it is short.
     fn short_sum(&self, other: &Self) -> Option<Self> {
         let (Self::Short { mantissa, scale }, Self::Short { mantissa: added, scale: their_scale }) =
@@ -51,6 +82,12 @@ impl Default for Amount {
 impl From<BigDecimal> for Amount {
     fn from(decimal: BigDecimal) -> Self {
         Self::Long(Box::new(decimal))
+    }
+}
+
+impl From<Amount> for BigDecimal {
+    fn from(amount: Amount) -> Self {
+        amount.long()
     }
 }
 
@@ -121,6 +158,16 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_product_is_that_of_big_decimals(amount in any_amount(), count in any::<i64>()) {
+            let expected = amount.long() * BigDecimal::from(count);
+            prop_assert_eq!(amount.times(count).long(), expected.clone());
+            let shortest = amount.times(count).shortest();
+            let written = expected.normalized().to_plain_string();
+            prop_assert_eq!(shortest.to_string(), written.clone());
+            prop_assert_eq!(shortest, Amount::from(expected.with_scale(70)).shortest(), "{}", written);
+        }
+
         #[test]
         fn a_sum_is_that_of_big_decimals(parts in prop::collection::vec(any_amount(), 0..20)) {
             let mut sum = Amount::default();

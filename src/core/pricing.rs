@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use bigdecimal::BigDecimal;
+use crate::amount::Amount;
 
 /// Whose word a price row is, the strongest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,23 +23,23 @@ impl Source {
     }
 }
 
-/// Prices per token of each kind; `None` is an unknown one.
+/// Prices per token of each kind, each the [shortest](Amount::shortest); `None` is an unknown one.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Rates {
-    pub input: Option<BigDecimal>,
-    pub output: Option<BigDecimal>,
-    pub cache_read: Option<BigDecimal>,
-    pub cache_write: Option<BigDecimal>,
-    pub cache_write_1h: Option<BigDecimal>,
-    pub reasoning: Option<BigDecimal>,
-    pub prompt_audio: Option<BigDecimal>,
-    pub completion_audio: Option<BigDecimal>,
-    pub cache_read_audio: Option<BigDecimal>,
-    pub cache_read_image: Option<BigDecimal>,
-    pub prompt_image: Option<BigDecimal>,
-    pub prompt_video: Option<BigDecimal>,
-    pub completion_image: Option<BigDecimal>,
-    pub completion_video: Option<BigDecimal>,
+    pub input: Option<Amount>,
+    pub output: Option<Amount>,
+    pub cache_read: Option<Amount>,
+    pub cache_write: Option<Amount>,
+    pub cache_write_1h: Option<Amount>,
+    pub reasoning: Option<Amount>,
+    pub prompt_audio: Option<Amount>,
+    pub completion_audio: Option<Amount>,
+    pub cache_read_audio: Option<Amount>,
+    pub cache_read_image: Option<Amount>,
+    pub prompt_image: Option<Amount>,
+    pub prompt_video: Option<Amount>,
+    pub completion_image: Option<Amount>,
+    pub completion_video: Option<Amount>,
 }
 
 /// A row of `model_prices` of one model.
@@ -108,7 +108,7 @@ impl Request<'_> {
 
     /// The cost at one of the model's prices; `None` where a kind that has tokens has no price. What the lists price apart in the
     /// ordinary tier, a part or a long context, has no price in another tier that leaves it out.
-    pub fn cost(&self, price: &Price, prices: &[Price]) -> Option<BigDecimal> {
+    pub fn cost(&self, price: &Price, prices: &[Price]) -> Option<Amount> {
         if price.service_tier.is_empty() || price.source == Source::Own {
             return self.sum(&price.rates, None);
         }
@@ -125,7 +125,7 @@ impl Request<'_> {
         self.sum(&price.rates, of_context)
     }
 
-    fn sum(&self, rates: &Rates, ordinary: Option<&Rates>) -> Option<BigDecimal> {
+    fn sum(&self, rates: &Rates, ordinary: Option<&Rates>) -> Option<Amount> {
         let [prompt, prompt_audio, prompt_image, prompt_video] = parts(
             self.prompt_tokens,
             [self.prompt_audio_tokens, self.prompt_image_tokens, self.prompt_video_tokens],
@@ -142,7 +142,7 @@ impl Request<'_> {
                 self.completion_video_tokens,
             ],
         );
-        type Rate = fn(&Rates) -> &Option<BigDecimal>;
+        type Rate = fn(&Rates) -> &Option<Amount>;
         let kinds: [(i64, Rate, Rate); 14] = [
             (prompt, |of| &of.input, |of| &of.input),
             (prompt_audio, |of| &of.prompt_audio, |of| &of.input),
@@ -159,13 +159,13 @@ impl Request<'_> {
             (completion_image, |of| &of.completion_image, |of| &of.output),
             (completion_video, |of| &of.completion_video, |of| &of.output),
         ];
-        let mut cost = BigDecimal::default();
+        let mut cost = Amount::default();
         for (tokens, own, whole) in kinds.into_iter().filter(|(tokens, ..)| *tokens != 0) {
             let is_apart = ordinary.is_some_and(|of| own(of).is_some() && own(of) != whole(of));
             let otherwise = if is_apart { None } else { whole(rates).as_ref() };
-            cost += own(rates).as_ref().or(otherwise)? * BigDecimal::from(tokens);
+            cost += &own(rates).as_ref().or(otherwise)?.times(tokens);
         }
-        Some(cost.normalized())
+        Some(cost.shortest())
     }
 }
 

@@ -1,7 +1,10 @@
+use bigdecimal::BigDecimal;
+
 use super::*;
 
-fn decimal(text: &str) -> Option<BigDecimal> {
-    text.parse().ok()
+fn decimal(text: &str) -> Option<Amount> {
+    let decimal: BigDecimal = text.parse().ok()?;
+    Some(Amount::from(decimal).shortest())
 }
 
 fn price(vendor: &str, source: Source, above_tokens: i64, valid_from: i64, input: &str) -> Price {
@@ -19,7 +22,7 @@ fn price(vendor: &str, source: Source, above_tokens: i64, valid_from: i64, input
 
 fn chosen(prices: &[Price], request: &Request) -> Option<String> {
     let price = request.price(prices)?;
-    request.cost(price, prices).map(|cost| cost.to_plain_string())
+    request.cost(price, prices).map(|cost| cost.to_string())
 }
 
 #[test]
@@ -67,7 +70,7 @@ fn each_kind_has_its_price_and_parts_fall_back_to_their_whole() {
 fn an_unknown_price_matters_only_where_there_are_tokens() {
     let rates = Rates { input: decimal("0.0000025"), ..Rates::default() };
     let mut request = Request { prompt_tokens: 3, ..Request::default() };
-    assert_eq!(request.sum(&rates, None).map(|c| c.to_plain_string()), Some("0.0000075".into()));
+    assert_eq!(request.sum(&rates, None).map(|c| c.to_string()), Some("0.0000075".into()));
     request.cache_read_tokens = 1;
     assert_eq!(request.sum(&rates, None), None);
     assert_eq!(Request::default().sum(&Rates::default(), None), decimal("0"));
