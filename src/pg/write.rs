@@ -22,6 +22,9 @@ pub struct Table {
     result: *mut pg_sys::ResultRelInfo,
     slot: *mut pg_sys::TupleTableSlot,
     places: Rc<[usize]>,
+    /// Whether the key of the last row was: then the next is not looked for, but written, which finds it as well. A known one leaves a
+    /// dead row behind by that, so after it is looked again.
+    was_new: bool,
 }
 
 impl Table {
@@ -47,7 +50,7 @@ impl Table {
             pg_sys::InitResultRelInfo(result, relation, 0, std::ptr::null_mut(), 0);
             pg_sys::ExecOpenIndices(result, true);
             let slot = pg_sys::table_slot_create(relation, std::ptr::null_mut());
-            Ok(Some(Self { relation, executor, result, slot, places }))
+            Ok(Some(Self { relation, executor, result, slot, places, was_new: false }))
         }
     }
 
@@ -86,8 +89,10 @@ impl Table {
                 return Err(failed("the table's access method knows no keys"));
             };
             let (relation, slot) = (self.relation, self.slot);
+            let mut is_looked_for = !self.was_new;
             loop {
-                if !self.is_new() {
+                if is_looked_for && !self.is_new() {
+                    self.was_new = false;
                     self.rest();
                     return Ok(false);
                 }
@@ -99,9 +104,11 @@ impl Table {
                 pg_guard_ffi_boundary(|| complete(relation, slot, token, !is_taken));
                 pg_sys::SpeculativeInsertionLockRelease(pg_sys::GetCurrentTransactionId());
                 if !is_taken {
+                    self.was_new = true;
                     self.rest();
                     return Ok(true);
                 }
+                is_looked_for = true;
             }
         }
     }
