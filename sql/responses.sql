@@ -40,7 +40,7 @@ CREATE FUNCTION llm_usage.record_response_batch(responses json, all_or_nothing b
   SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-  RETURN llm_usage._record_response_batch(responses::text, all_or_nothing);
+  RETURN llm_usage._record_response_batch(responses, all_or_nothing);
 END $$;
 COMMENT ON FUNCTION llm_usage.record_response_batch(json, boolean) IS
   'Records an array of responses in one statement (a json, since it is read once, as it came; cast a jsonb), each an object of provider, response and any other argument of record_response(); occurred_at is ISO 8601, UTC where it has no offset. Returns as record_usage_batch(): a response that bills several models has several ids. A bad element does not keep the others out, unless all_or_nothing: then it is an error (22023, 22004) and nothing is recorded. Errors: 22004 for NULL, 22023 for anything but an array.';

@@ -16,7 +16,7 @@ use pgrx::varlena::{set_varsize_4b, varlena_to_byte_slice, varsize_4b};
 
 use crate::error::{failed, report};
 
-pub use datum::{Composite, Json, argument, composite, json, json_text, jsonb, text};
+pub use datum::{Composite, Json, JsonText, argument, composite, json, json_text, jsonb, text};
 pub use rights::with_rights;
 
 pub mod background;

@@ -2,7 +2,7 @@
 
 use std::ffi::CString;
 
-use pgrx::callconv::{BoxRet, FcInfo};
+use pgrx::callconv::{Arg, ArgAbi, BoxRet, FcInfo};
 use pgrx::datum::{Datum, DatumWithOid};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::pgrx_sql_entity_graph::metadata::{
@@ -38,6 +38,24 @@ unsafe impl SqlTranslatable for Json {
 unsafe impl BoxRet for Json {
     unsafe fn box_into<'fcx>(self, fcinfo: &mut FcInfo<'fcx>) -> Datum<'fcx> {
         unsafe { self.0.box_into(fcinfo) }
+    }
+}
+
+/// A `json` that comes in as it was written, not copied.
+pub struct JsonText<'a>(pub &'a str);
+
+// SAFETY: the type is external and named as PostgreSQL names it.
+unsafe impl SqlTranslatable for JsonText<'_> {
+    const TYPE_IDENT: &'static str = pgrx::pgrx_resolved_type!(JsonText);
+    const TYPE_ORIGIN: TypeOrigin = TypeOrigin::External;
+    const ARGUMENT_SQL: Result<SqlMappingRef, ArgumentError> = Ok(SqlMappingRef::literal("json"));
+    const RETURN_SQL: Result<ReturnsRef, ReturnsError> = Ok(ReturnsRef::One(SqlMappingRef::literal("json")));
+}
+
+// SAFETY: a json datum is a text datum that holds JSON.
+unsafe impl<'fcx> ArgAbi<'fcx> for JsonText<'fcx> {
+    unsafe fn unbox_arg_unchecked(arg: Arg<'_, 'fcx>) -> Self {
+        Self(unsafe { <&str>::unbox_arg_unchecked(arg) })
     }
 }
 
