@@ -22,6 +22,13 @@ pub struct Rollup {
     pub names: &'static [&'static str],
 }
 
+/// What apps did; each is asked for by its `app_id`.
+pub const BY_APP: Rollup = Rollup {
+    days: c"_by_app_day",
+    hours: c"_by_app_hour",
+    names: &["bucket", "line", "requests", "input_tokens", "completion_tokens"],
+};
+
 /// A range of instants and the apps that are asked for, `None` for all; and how far the ledger is folded.
 pub struct Range {
     pub apps: Option<Vec<i64>>,

@@ -80,7 +80,7 @@ INSERT INTO llm_usage._rollups (ledger, name) VALUES ('usage_events', 'by_entity
 INSERT INTO llm_usage._rollup_tables (name) VALUES ('_by_entity_hour'), ('_by_entity_day'), ('_by_entity_month');
 
 -- What the rollup holds of [from_time, to_time), App 0 and LLM 0 included: the parts of the sums. Whole months stand for their
--- first day, unless by_day.
+-- first day, unless by_day. What a range has none of is not looked for: below a tenant's policy the index of days cannot tell.
 CREATE FUNCTION llm_usage._by_entity_kept(from_time timestamptz, to_time timestamptz, by_day boolean)
   RETURNS TABLE (bucket timestamptz, entity_type text, entity_id bigint, currency text, requests bigint,
                  unpriced_requests bigint, total_tokens bigint, cost numeric)
@@ -93,23 +93,27 @@ CREATE FUNCTION llm_usage._by_entity_kept(from_time timestamptz, to_time timesta
     UNION ALL
     SELECT k.bucket, k.entity_type, k.entity_id, k.currency, k.requests, k.unpriced_requests, k.total_tokens, k.cost
       FROM llm_usage._by_entity_day k
-     WHERE k.bucket AT TIME ZONE 'UTC' >= llm_usage._first_day(from_time, to_time) AT TIME ZONE 'UTC'
+     WHERE llm_usage._first_day(from_time, to_time) < CASE WHEN by_day THEN llm_usage._last_day(from_time, to_time)
+                                                           ELSE llm_usage._first_month(from_time, to_time) END
+       AND k.bucket AT TIME ZONE 'UTC' >= llm_usage._first_day(from_time, to_time) AT TIME ZONE 'UTC'
        AND k.bucket AT TIME ZONE 'UTC' < CASE WHEN by_day THEN llm_usage._last_day(from_time, to_time)
                                               ELSE llm_usage._first_month(from_time, to_time) END AT TIME ZONE 'UTC'
     UNION ALL
     SELECT k.bucket, k.entity_type, k.entity_id, k.currency, k.requests, k.unpriced_requests, k.total_tokens, k.cost
       FROM llm_usage._by_entity_day k
-     WHERE NOT by_day
+     WHERE NOT by_day AND llm_usage._last_month(from_time, to_time) < llm_usage._last_day(from_time, to_time)
        AND k.bucket AT TIME ZONE 'UTC' >= llm_usage._last_month(from_time, to_time) AT TIME ZONE 'UTC'
        AND k.bucket AT TIME ZONE 'UTC' < llm_usage._last_day(from_time, to_time) AT TIME ZONE 'UTC'
     UNION ALL
     SELECT k.bucket, k.entity_type, k.entity_id, k.currency, k.requests, k.unpriced_requests, k.total_tokens, k.cost
       FROM llm_usage._by_entity_hour k
-     WHERE k.bucket >= llm_usage._first_hour(from_time, to_time) AND k.bucket < llm_usage._first_day(from_time, to_time)
+     WHERE llm_usage._first_hour(from_time, to_time) < llm_usage._first_day(from_time, to_time)
+       AND k.bucket >= llm_usage._first_hour(from_time, to_time) AND k.bucket < llm_usage._first_day(from_time, to_time)
     UNION ALL
     SELECT k.bucket, k.entity_type, k.entity_id, k.currency, k.requests, k.unpriced_requests, k.total_tokens, k.cost
       FROM llm_usage._by_entity_hour k
-     WHERE k.bucket >= llm_usage._last_day(from_time, to_time) AND k.bucket < llm_usage._last_hour(from_time, to_time)
+     WHERE llm_usage._last_day(from_time, to_time) < llm_usage._last_hour(from_time, to_time)
+       AND k.bucket >= llm_usage._last_day(from_time, to_time) AND k.bucket < llm_usage._last_hour(from_time, to_time)
     UNION ALL
     SELECT t.bucket, 'LLM', t.llm_id, t.currency, t.requests, t.unpriced_requests, t.input_tokens + t.completion_tokens, t.cost
       FROM llm_usage._tenant_lines(from_time, to_time) t;

@@ -1,7 +1,9 @@
 //! The parts that `model_usage_statistics` cuts a range into (seed 004_5d6b33da109cc5b1).
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::Error;
-use crate::calendar::{DAY, FIRST};
+use crate::calendar::{DAY, FIRST, HOUR};
 
 /// The most parts that a range is cut into.
 const MOST_CHUNKS: i32 = 10_000;
@@ -34,6 +36,88 @@ impl Parts {
             _ => return Err(Error::BadChunks { chunks }),
         };
         Ok(Self { starts, end })
+    }
+
+    /// The place of the part that holds all of `[from, to)`; `None` of what a bound cuts, and of what is outside.
+    pub fn place_of(&self, from: i64, to: i64) -> Option<usize> {
+        let place = self.starts.partition_point(|start| *start <= from).checked_sub(1)?;
+        let end = self.starts.get(place + 1).unwrap_or(&self.end);
+        (to <= *end).then_some(place)
+    }
+
+    /// The UTC days that bounds cut, by their starts.
+    pub fn cut_days(&self) -> BTreeMap<i64, CutDay> {
+        let mut days = BTreeMap::new();
+        for at in self.starts.iter().chain([&self.end]).copied().filter(|at| at.rem_euclid(DAY) != 0) {
+            let day = at - at.rem_euclid(DAY);
+            let is_only =
+                days.get(&day).is_none_or(|cut| matches!(cut, CutDay::Once(bound) if bound.at == at));
+            let (before, after) = (self.place_of(at - 1, at), self.place_of(at, at + 1));
+            days.insert(day, if is_only { CutDay::Once(Bound { at, before, after }) } else { CutDay::Often });
+        }
+        days
+    }
+
+    /// The hours that bounds cut, by their starts.
+    pub fn cut_hours(&self) -> BTreeSet<i64> {
+        let bounds = self.starts.iter().chain([&self.end]);
+        let hours = bounds.map(|at| (at, at - at.rem_euclid(HOUR)));
+        hours.filter(|(at, hour)| *at != hour).map(|(_, hour)| hour).collect()
+    }
+
+    /// Starts and end.
+    pub fn bounds(&self) -> Vec<i64> {
+        self.starts.iter().copied().chain([self.end]).collect()
+    }
+}
+
+/// A day that bounds cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CutDay {
+    Once(Bound),
+    Often,
+}
+
+/// The only bound within a day, and the parts on its sides, if they are any. Of what a unit has as a whole, the shorter side is read,
+/// and the rest is the longer one's: so of the day, and so of the hour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bound {
+    pub at: i64,
+    pub before: Option<usize>,
+    pub after: Option<usize>,
+}
+
+impl Bound {
+    fn day(&self) -> i64 {
+        self.at - self.at.rem_euclid(DAY)
+    }
+
+    fn nearest_hour(&self) -> i64 {
+        let later = self.at + HOUR / 2;
+        later - later.rem_euclid(HOUR)
+    }
+
+    /// Whether the day is the part's after the bound, but for its first hours.
+    pub fn is_early(&self) -> bool {
+        self.at - self.day() <= DAY / 2
+    }
+
+    /// The hours on the shorter side, to the nearest.
+    pub fn hours(&self) -> (i64, i64) {
+        match self.is_early() {
+            true => (self.day(), self.nearest_hour()),
+            false => (self.nearest_hour(), self.day() + DAY),
+        }
+    }
+
+    /// What lies between the bound and the nearest hour.
+    pub fn minutes(&self) -> (i64, i64) {
+        (self.at.min(self.nearest_hour()), self.at.max(self.nearest_hour()))
+    }
+
+    /// Whether that is before the bound.
+    pub fn is_behind_hour(&self) -> bool {
+        self.nearest_hour() < self.at
     }
 }
 
@@ -104,6 +188,59 @@ mod tests {
         fn days_are_counted_before_they_are_made(start in -10 * DAY..10 * DAY, width in 1..20 * DAY) {
             let days = day_starts(start, start + width);
             prop_assert_eq!(i64::try_from(days.len()), Ok(day_count(start, start + width)));
+        }
+
+        #[test]
+        fn cut_units_are_those_with_a_bound_within(
+            start in JUNE - DAY..JUNE,
+            chunks in 1..9_i32,
+            // On full hours, and between them.
+            width in prop_oneof![1..9 * DAY, (1..200_i64).prop_map(|hours| hours * HOUR), 1..9_i64],
+            is_on_hour in any::<bool>(),
+            at in -DAY..9 * DAY,
+        ) {
+            let start = if is_on_hour { start - start.rem_euclid(HOUR) } else { start };
+            let parts = Parts::new(Some(start), Some(start + width), Some(chunks), 0).expect("a range");
+            let bounds: BTreeSet<i64> = parts.bounds().into_iter().collect();
+            let part_of = |at: i64| {
+                let of = |(place, start): (usize, &i64)| {
+                    let end = parts.starts.get(place + 1).unwrap_or(&parts.end);
+                    (*start..*end).contains(&at).then_some(place)
+                };
+                parts.starts.iter().enumerate().find_map(of)
+            };
+            let at = start + at;
+            prop_assert_eq!(parts.place_of(at, at + 1), part_of(at));
+            for unit in [DAY, HOUR] {
+                let from = at - at.rem_euclid(unit);
+                let within: Vec<&i64> = bounds.range(from + 1..from + unit).collect();
+                let whole = part_of(from).filter(|_| within.is_empty());
+                prop_assert_eq!(parts.place_of(from, from + unit), whole);
+                if unit == HOUR {
+                    prop_assert_eq!(parts.cut_hours().contains(&from), !within.is_empty());
+                    continue;
+                }
+                match (parts.cut_days().get(&from), &within[..]) {
+                    (None, []) | (Some(CutDay::Often), [_, _, ..]) => {}
+                    (Some(CutDay::Once(bound)), [at]) => {
+                        prop_assert_eq!(*bound, Bound { at: **at, before: part_of(**at - 1), after: part_of(**at) });
+                        // The sides again, as they are put together.
+                        let ((hours_from, hours_to), (from_minute, to_minute)) = (bound.hours(), bound.minutes());
+                        let is_before = |instant: i64| {
+                            let is_in_hours = (hours_from..hours_to).contains(&instant);
+                            let is_in_minutes = (from_minute..to_minute).contains(&instant);
+                            if is_in_minutes { bound.is_behind_hour() } else { is_in_hours == bound.is_early() }
+                        };
+                        let instants = [from, **at - 1, **at, from_minute, to_minute, hours_from, hours_to, from + DAY - 1];
+                        for instant in instants.into_iter().filter(|at| (from..from + DAY).contains(at)) {
+                            prop_assert_eq!(is_before(instant), instant < **at, "{} of {:?}", instant, bound);
+                        }
+                        prop_assert!(hours_from % HOUR == 0 && hours_to % HOUR == 0 && hours_from >= from);
+                        prop_assert!(hours_to - hours_from <= DAY / 2 && to_minute - from_minute <= HOUR / 2);
+                    }
+                    (cut, within) => prop_assert!(false, "{cut:?} of {within:?}"),
+                }
+            }
         }
     }
 }

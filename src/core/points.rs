@@ -49,13 +49,16 @@ impl Point {
     }
 }
 
-/// The first point of the bytes, and the bytes behind it; `None` if there is no whole one.
+/// The first point of the bytes, if it is of an app that is wanted, and the bytes behind it; `None` if there is no whole one.
 #[inline]
-fn split_first(bytes: &[u8]) -> Option<(Point, &[u8])> {
+fn split_first(bytes: &[u8], is_wanted: impl Fn(i64) -> bool) -> Option<(Option<Point>, &[u8])> {
     let (at, length) = u64::decode_var(bytes)?;
     let bytes = bytes.get(length..)?;
     let (app_id, length) = i64::decode_var(bytes)?;
     let bytes = bytes.get(length..)?;
+    if !is_wanted(app_id) {
+        return Some((None, behind_number(behind_number(bytes)?)?));
+    }
     let (input_tokens, length) = i64::decode_var(bytes)?;
     let bytes = bytes.get(length..)?;
     let (completion_tokens, length) = i64::decode_var(bytes)?;
@@ -65,22 +68,43 @@ fn split_first(bytes: &[u8]) -> Option<(Point, &[u8])> {
         requests => i32::from(requests == 1),
     };
     let point = Point { at: (at >> 2).cast_signed(), app_id, requests, input_tokens, completion_tokens };
-    Some((point, bytes))
+    Some((Some(point), bytes))
+}
+
+/// The bytes behind a number, whose last byte alone is below 128. What has no end, or is longer than any, is no number.
+#[inline]
+fn behind_number(bytes: &[u8]) -> Option<&[u8]> {
+    const MOST: usize = MOST_BYTES / 4;
+    let last = bytes.iter().take(MOST).position(|byte| *byte < 0x80)?;
+    bytes.get(last + 1..)
 }
 
 /// The points of a packing, up to the first that cannot be read.
 pub fn unpack(packing: &[u8]) -> impl Iterator<Item = Result<Point, Error>> {
+    unpack_wanted(packing, |_| true)
+}
+
+/// Those of the apps that are wanted: most of what others did need not be read.
+fn unpack_wanted(
+    packing: &[u8],
+    is_wanted: impl Fn(i64) -> bool,
+) -> impl Iterator<Item = Result<Point, Error>> {
     let mut rest = packing;
     std::iter::from_fn(move || {
-        let bytes = std::mem::take(&mut rest);
-        if bytes.is_empty() {
-            return None;
+        loop {
+            let bytes = std::mem::take(&mut rest);
+            if bytes.is_empty() {
+                return None;
+            }
+            let Some((point, others)) = split_first(bytes, &is_wanted) else {
+                let place = packing.len() - bytes.len();
+                return Some(Err(Error::BadPoints { place, length: packing.len() }));
+            };
+            rest = others;
+            if let Some(point) = point {
+                return Some(Ok(point));
+            }
         }
-        let Some((point, others)) = split_first(bytes) else {
-            return Some(Err(Error::BadPoints { place: packing.len() - bytes.len(), length: packing.len() }));
-        };
-        rest = others;
-        Some(Ok(point))
     })
 }
 
@@ -137,15 +161,13 @@ pub fn by_part<'a>(
     apps: Option<&[i64]>,
 ) -> Result<Vec<(usize, Sums)>, Error> {
     let part_of = |instant: i64| starts.partition_point(|start| *start <= instant);
+    let is_wanted = |app: i64| apps.is_none_or(|apps| apps.binary_search(&app).is_ok());
     let mut parts: Vec<Option<Running>> = vec![None; starts.len() + 1];
     for (packing, bucket) in rows {
         // Most buckets have at most one start within.
         let mut part = part_of(bucket);
-        for point in unpack(packing) {
+        for point in unpack_wanted(packing, is_wanted) {
             let point = point?;
-            if apps.is_some_and(|apps| apps.binary_search(&point.app_id).is_err()) {
-                continue;
-            }
             let instant = bucket.saturating_add(point.at);
             let is_before = part > 0 && instant < starts[part - 1];
             if is_before || starts.get(part).is_some_and(|next| *next <= instant) {

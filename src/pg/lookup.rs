@@ -235,11 +235,13 @@ unsafe fn scan_keys(table: pg_sys::Relation, index: pg_sys::Relation, keys: &[Ke
         let oid = (*table).rd_id;
         let key_columns = usize::try_from((*(*index).rd_index).indnkeyatts).ok()?;
         let columns = (*(*index).rd_index).indkey.values.as_slice(key_columns);
-        let mut wanted = Wanted { keys: Vec::with_capacity(keys.len()), in_row: Vec::new() };
+        // In the order of the index's columns, as it wants them.
+        let mut placed = Vec::with_capacity(keys.len());
+        let mut in_row = Vec::new();
         for (ordinal, (name, is)) in keys.iter().enumerate() {
             let column = pg_sys::get_attnum(oid, name.as_ptr());
             let Some((kind, strategy, function)) = is.operator() else {
-                wanted.in_row.push(((column > 0).then(|| c_int::from(column))?, None));
+                in_row.push(((column > 0).then(|| c_int::from(column))?, None));
                 continue;
             };
             if pg_sys::get_atttype(oid, column) != kind {
@@ -248,7 +250,7 @@ unsafe fn scan_keys(table: pg_sys::Relation, index: pg_sys::Relation, keys: &[Ke
             let place = match (columns.iter().position(|key_column| *key_column == column), is) {
                 (Some(place), _) if ordinal > 0 || place == 0 => place,
                 (None, Is::Number(number)) if ordinal > 0 => {
-                    wanted.in_row.push((column.into(), Some(*number)));
+                    in_row.push((column.into(), Some(*number)));
                     continue;
                 }
                 _ => return None,
@@ -262,8 +264,9 @@ unsafe fn scan_keys(table: pg_sys::Relation, index: pg_sys::Relation, keys: &[Ke
                 is.datum(),
             );
             scan_key.sk_collation = *(*index).rd_indcollation.add(place);
-            wanted.keys.push(scan_key);
+            placed.push((place, scan_key));
         }
-        Some(wanted)
+        placed.sort_by_key(|(place, _)| *place);
+        Some(Wanted { keys: placed.into_iter().map(|(_, key)| key).collect(), in_row })
     }
 }

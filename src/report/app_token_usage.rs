@@ -11,7 +11,7 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use serde::Serialize;
 
-use crate::direct::{self, Range, Rollup};
+use crate::direct::{self, BY_APP, Range};
 use crate::pg::lookup::{self, Is};
 use crate::{error, ledger, pg, query};
 
@@ -98,16 +98,11 @@ fn add_to(models: &mut Models, model: &str, added: Sums) {
 }
 
 fn read(app: i64, range: Cut) -> Result<Option<Models>, ErrorReport> {
-    const ROLLUP: Rollup = Rollup {
-        days: c"_by_app_day",
-        hours: c"_by_app_hour",
-        names: &["line", "requests", "input_tokens", "completion_tokens"],
-    };
-    const TABLES: [&std::ffi::CStr; 4] = [ROLLUP.days, ROLLUP.hours, c"_lines", c"_app_lines"];
+    const TABLES: [&std::ffi::CStr; 4] = [BY_APP.days, BY_APP.hours, c"_lines", c"_app_lines"];
     let Some(range) = Range::of_app(app, range, &TABLES)? else { return Ok(None) };
     let mut lines = HashMap::<i64, Sums>::new();
-    let is_read = range.kept(&ROLLUP, &[(c"app_id", Is::Number(app))], |row| {
-        add(lines.entry(row.number(0)).or_default(), [1, 2, 3].map(|column| row.number(column).into()));
+    let is_read = range.kept(&BY_APP, &[(c"app_id", Is::Number(app))], |row| {
+        add(lines.entry(row.number(1)).or_default(), [2, 3, 4].map(|column| row.number(column).into()));
         Ok(())
     })?;
     let Some(mut models) = models_of(lines)?.filter(|_| is_read) else { return Ok(None) };

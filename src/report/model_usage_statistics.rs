@@ -1,14 +1,21 @@
 //! Scale GenAI Platform, `GET /v4/models/{model_name}/usage-statistics` (seed 004_5d6b33da109cc5b1).
 
-use llm_usage_core::Error;
-use llm_usage_core::calendar::{END, FIRST, format_instant};
+use std::collections::BTreeMap;
+use std::ffi::CStr;
+
+use llm_usage_core::calendar::{DAY, END, FIRST, HOUR, format_instant};
+use llm_usage_core::cut::Cut;
+use llm_usage_core::event::event_column;
 use llm_usage_core::money::Exact;
-use llm_usage_core::parts::Parts;
+use llm_usage_core::parts::{Bound, CutDay, Parts};
+use llm_usage_core::{Error, points};
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use serde::Serialize;
 
+use crate::direct::{self, BY_APP, Range, Rollup};
+use crate::pg::lookup::{self, Is, Key};
 use crate::pg::micros;
 use crate::{error, pg, query};
 
@@ -43,21 +50,222 @@ fn model_usage_statistics(
     let now = micros(pgrx::datum::datetime_support::now());
     let parts = Parts::new(start, end, chunks, now).map_err(|error| error::report(&error))?;
     let mut data = empty_points(&parts.starts).map_err(|error| error::report(&error))?;
-    let instants: Vec<_> = parts.starts.into_iter().map(pg::instant).collect::<Result<_, _>>()?;
-    let args = [model_name.into(), instants.into(), pg::instant(parts.end)?.into()];
-    query::select(include_str!("model_usage_statistics.sql"), &args, |row| {
-        let part: i32 = row.get(1)?.unwrap_or_default();
-        let point = usize::try_from(part - 1).ok().and_then(|index| data.get_mut(index));
-        if let Some(point) = point {
-            point.prompt_tokens = row.count(2)?;
-            point.response_tokens = row.count(3)?;
-            point.summary_tokens = row.count(4)?;
-        }
-        Ok(())
-    })?;
+    match read(model_name, &parts)? {
+        Some(sums) => data.iter_mut().zip(sums).for_each(|(point, sums)| point.set(sums.map(Exact::from))),
+        None => ask(model_name, parts, &mut data)?,
+    }
     let date = |point: Option<&DataPoint>| point.map(|point| point.date.clone()).unwrap_or_default();
     let (start_date, end_date) = (date(data.first()), date(data.last()));
     pg::json(&ModelUsage { data, start_date, end_date })
+}
+
+impl DataPoint {
+    fn set(&mut self, [prompt, response, summary]: [Exact; 3]) {
+        (self.prompt_tokens, self.response_tokens, self.summary_tokens) = (prompt, response, summary);
+    }
+}
+
+fn ask(model: &str, parts: Parts, data: &mut [DataPoint]) -> Result<(), ErrorReport> {
+    let instants: Vec<_> = parts.starts.into_iter().map(pg::instant).collect::<Result<_, _>>()?;
+    let args = [model.into(), instants.into(), pg::instant(parts.end)?.into()];
+    query::select(include_str!("model_usage_statistics.sql"), &args, |row| {
+        let part: i32 = row.get(1)?.unwrap_or_default();
+        if let Some(point) = usize::try_from(part - 1).ok().and_then(|index| data.get_mut(index)) {
+            point.set([row.count(2)?, row.count(3)?, row.count(4)?]);
+        }
+        Ok(())
+    })
+    .map(|_| ())
+}
+
+const BY_MODEL: Rollup = Rollup { days: c"_by_model_day", hours: c"_by_model_hour", names: BY_APP.names };
+const BY_MODEL_5MIN: &CStr = c"_by_model_5min";
+const LINES: &CStr = c"_lines";
+
+/// Input, completion and total of each part.
+type Sums = Vec<[i128; 3]>;
+
+/// The sums of all parts as the rollups have them: of days that no bound cuts, of cut days the hours, of cut hours the 5 minutes, of cut
+/// 5 minutes the points. To a tenant of his apps, of which there are days and hours, and points alone of what is shorter.
+fn read(model: &str, parts: &Parts) -> Result<Option<Sums>, ErrorReport> {
+    const TABLES: [&CStr; 6] =
+        [BY_MODEL.days, BY_MODEL.hours, BY_MODEL_5MIN, BY_APP.days, BY_APP.hours, LINES];
+    let cut = Cut::of(parts.starts.first().copied(), Some(parts.end));
+    let Some(range) = Range::of_apps(cut, &TABLES)? else { return Ok(None) };
+    let mut reading = Reading {
+        parts,
+        sums: vec![[0; 3]; parts.starts.len()],
+        apps: range.apps.as_deref(),
+        cut_days: parts.cut_days(),
+    };
+    let mut lines = Vec::new();
+    let is_read = lookup::rows(
+        pg::relation(LINES),
+        &[[(c"model", Is::Named(model))]],
+        || ["number", "model"].into_iter(),
+        |row| {
+            lines.push(i32::try_from(row.number(0)).map_err(error::failed)?);
+            Ok(true)
+        },
+    )?;
+    if !is_read {
+        return Ok(None);
+    }
+    for line in lines {
+        if !reading.line(line)? {
+            return Ok(None);
+        }
+    }
+    let is_read = range.tail(None, |event| {
+        const MODEL: usize = event_column("model");
+        const APP: usize = event_column("app_id");
+        const TIME: usize = event_column("occurred_at");
+        let is_seen = range.apps.as_ref().is_none_or(|apps| apps.contains(&event.number(APP)));
+        if is_seen && event.text(MODEL) == Some(model) {
+            let at = event.instant(TIME);
+            let (input, completion) = direct::tokens(event);
+            reading.add(at, at + 1, [input, completion]);
+        }
+        Ok(())
+    })?;
+    Ok(is_read.then_some(reading.sums))
+}
+
+struct Reading<'a> {
+    parts: &'a Parts,
+    sums: Sums,
+    cut_days: BTreeMap<i64, CutDay>,
+    /// Those of a tenant.
+    apps: Option<&'a [i64]>,
+}
+
+impl Reading<'_> {
+    /// What lies in one part; what a bound cuts is read from what is shorter.
+    fn add(&mut self, from: i64, to: i64, counts: [i64; 2]) {
+        self.add_to(self.parts.place_of(from, to), counts);
+    }
+
+    fn add_to(&mut self, place: Option<usize>, counts: [i64; 2]) {
+        if let Some(place) = place {
+            let [input, completion] = counts.map(i128::from);
+            let sums = &mut self.sums[place];
+            sums.iter_mut()
+                .zip([input, completion, input + completion])
+                .for_each(|(sum, added)| *sum += added);
+        }
+    }
+
+    /// What is before a bound, or after it, and was added to the other side.
+    fn move_to(&mut self, bound: Bound, is_before: bool, counts: [i64; 2]) {
+        let (to, from) = if is_before { (bound.before, bound.after) } else { (bound.after, bound.before) };
+        self.add_to(to, counts);
+        self.add_to(from, counts.map(|count| -count));
+    }
+
+    fn cut_day(&self, at: i64) -> Option<CutDay> {
+        self.cut_days.get(&(at - at.rem_euclid(DAY))).copied()
+    }
+
+    /// All but the tail of a line.
+    fn line(&mut self, line: i32) -> Result<bool, ErrorReport> {
+        let is_line = (c"line", Is::Integer(line));
+        let (rollup, owners): (_, Vec<Vec<Key>>) = match self.apps {
+            None => (BY_MODEL, vec![vec![is_line]]),
+            Some(apps) => {
+                (BY_APP, apps.iter().map(|app| vec![(c"app_id", Is::Number(*app)), is_line]).collect())
+            }
+        };
+        let first = self.parts.starts[0];
+        let days = [(first - first.rem_euclid(DAY), self.parts.end)];
+        let is_read =
+            of_rollup(rollup.days, rollup.names, &owners, &days, |day, counts| match self.cut_day(day) {
+                Some(CutDay::Once(bound)) if bound.is_early() => self.add_to(bound.after, counts),
+                Some(CutDay::Once(bound)) => self.add_to(bound.before, counts),
+                _ => self.add(day, day + DAY, counts),
+            })?;
+        let hours = self.cut_days.iter().map(|(day, cut)| match cut {
+            CutDay::Once(bound) => bound.hours(),
+            CutDay::Often => (*day, day + DAY),
+        });
+        let hours: Vec<(i64, i64)> = hours.filter(|(from, to)| from < to).collect();
+        Ok(is_read
+            && of_rollup(rollup.hours, rollup.names, &owners, &hours, |hour, counts| {
+                match self.cut_day(hour) {
+                    Some(CutDay::Once(bound)) => self.move_to(bound, bound.is_early(), counts),
+                    _ => self.add(hour, hour + HOUR, counts),
+                }
+            })?
+            && self.minutes(is_line)?)
+    }
+
+    /// Of hours that bounds cut.
+    fn minutes(&mut self, line: Key) -> Result<bool, ErrorReport> {
+        const MINUTES_5: i64 = HOUR / 12;
+        let ranges = self.parts.cut_hours().into_iter().map(|hour| match self.cut_day(hour) {
+            Some(CutDay::Once(bound)) => bound.minutes(),
+            _ => (hour, hour + HOUR),
+        });
+        let whole = |(from, to): (i64, i64)| (from - from.rem_euclid(MINUTES_5), to);
+        let keys: Vec<_> = ranges.map(|range| within(&[line], whole(range))).collect();
+        let names = || ["bucket", "input_tokens", "completion_tokens", "points"].into_iter();
+        let bounds = self.parts.bounds();
+        lookup::rows(pg::relation(BY_MODEL_5MIN), &keys, names, |row| {
+            let (from, to) = (row.instant(0), row.instant(0) + MINUTES_5);
+            let cut_day = self.cut_day(from);
+            let is_cut = bounds.partition_point(|at| *at <= from) != bounds.partition_point(|at| *at < to);
+            if !is_cut && self.apps.is_none() {
+                let counts = [row.number(1), row.number(2)];
+                match cut_day {
+                    Some(CutDay::Once(bound)) => self.move_to(bound, bound.is_behind_hour(), counts),
+                    _ => self.add(from, to, counts),
+                }
+                return Ok(true);
+            }
+            let found = points::by_part([(row.bytes(3), from)], &bounds, self.apps);
+            for (part, sums) in found.map_err(|error| error::report(&error))? {
+                let counts = [sums.input_tokens, sums.completion_tokens];
+                let place = part.checked_sub(1).filter(|place| *place < self.sums.len());
+                match cut_day {
+                    Some(CutDay::Once(bound)) => {
+                        let is_before = bound.is_behind_hour();
+                        if place == if is_before { bound.before } else { bound.after } {
+                            self.move_to(bound, is_before, counts);
+                        }
+                    }
+                    _ => self.add_to(place, counts),
+                }
+            }
+            Ok(true)
+        })
+    }
+}
+
+/// Hands over the bucket and the counts of each row of a rollup; false as well where so many apps and days are better joined.
+fn of_rollup(
+    table: &'static CStr,
+    names: &'static [&'static str],
+    owners: &[Vec<Key>],
+    ranges: &[(i64, i64)],
+    mut add: impl FnMut(i64, [i64; 2]),
+) -> Result<bool, ErrorReport> {
+    const MOST_SCANS: usize = 20_000;
+    if owners.len().saturating_mul(ranges.len()) > MOST_SCANS {
+        return Ok(false);
+    }
+    let keys = owners.iter().flat_map(|owner| ranges.iter().map(|range| within(owner, *range)));
+    lookup::rows(
+        pg::relation(table),
+        &keys.collect::<Vec<_>>(),
+        || names.iter().copied(),
+        |row| {
+            add(row.instant(0), [row.number(3), row.number(4)]);
+            Ok(true)
+        },
+    )
+}
+
+fn within<'k>(owner: &[Key<'k>], (from, to): (i64, i64)) -> Vec<Key<'k>> {
+    owner.iter().copied().chain([(c"bucket", Is::NotBefore(from)), (c"bucket", Is::Before(to))]).collect()
 }
 
 fn finite(name: &'static str, instant: TimestampWithTimeZone) -> Result<i64, ErrorReport> {
