@@ -167,6 +167,12 @@ BEGIN;
 CREATE OR REPLACE TRIGGER check_and_price BEFORE INSERT ON llm_usage.usage_events FOR EACH ROW EXECUTE FUNCTION skip();
 SELECT llm_usage.record_usage('mine');
 ROLLBACK;
+BEGIN;
+CREATE OR REPLACE TRIGGER check_and_price BEFORE INSERT ON llm_usage.usage_events FOR EACH ROW
+  WHEN (NEW.model <> 'euro') EXECUTE FUNCTION llm_usage._check_and_price();
+SELECT id AS unpriced FROM llm_usage.record_usage('euro', prompt_tokens => 3) \gset
+SELECT cost, priced FROM llm_usage.usage_events WHERE id = :unpriced;
+ROLLBACK;
 -- What may not write.
 SELECT hold_id AS hold FROM llm_usage.reserve_budget(7, 'm', cost => 1, currency => 'USD') \gset
 BEGIN READ ONLY;
