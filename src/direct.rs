@@ -29,7 +29,7 @@ pub const BY_APP: Rollup = Rollup {
     names: &["bucket", "line", "requests", "input_tokens", "completion_tokens"],
 };
 
-/// A range of instants and the apps that are asked for, `None` for all; and how far the ledger is folded.
+/// A range of instants and the apps that are asked for, ascending, `None` for all; and how far the ledger is folded.
 pub struct Range {
     pub apps: Option<Vec<i64>>,
     cut: Cut,
@@ -49,7 +49,7 @@ impl Range {
 
     /// `[from, to)` of a tenant's apps, of all for who is none, if who asks may read that.
     pub fn of_apps(cut: Cut, tables: &[&CStr]) -> Result<Option<Self>, ErrorReport> {
-        const APPS: &str = "SELECT a.id FROM llm_usage.apps a WHERE llm_usage._is_tenant()";
+        const APPS: &str = "SELECT a.id FROM llm_usage.apps a WHERE llm_usage._is_tenant() ORDER BY a.id";
         let apps = match seen_of(tables) {
             Sees::NotKnown => return Ok(None),
             Sees::AllRows => None,

@@ -81,6 +81,7 @@ fn ask(model: &str, parts: Parts, data: &mut [DataPoint]) -> Result<(), ErrorRep
 const BY_MODEL: Rollup = Rollup { days: c"_by_model_day", hours: c"_by_model_hour", names: BY_APP.names };
 const BY_MODEL_5MIN: &CStr = c"_by_model_5min";
 const LINES: &CStr = c"_lines";
+const APP_LINES: &CStr = c"_app_lines";
 
 /// Input, completion and total of each part.
 type Sums = Vec<[i128; 3]>;
@@ -88,16 +89,11 @@ type Sums = Vec<[i128; 3]>;
 /// The sums of all parts as the rollups have them: of days that no bound cuts, of cut days the hours, of cut hours the 5 minutes, of cut
 /// 5 minutes the points. To a tenant of his apps, of which there are days and hours, and points alone of what is shorter.
 fn read(model: &str, parts: &Parts) -> Result<Option<Sums>, ErrorReport> {
-    const TABLES: [&CStr; 6] =
-        [BY_MODEL.days, BY_MODEL.hours, BY_MODEL_5MIN, BY_APP.days, BY_APP.hours, LINES];
+    const TABLES: [&CStr; 7] =
+        [BY_MODEL.days, BY_MODEL.hours, BY_MODEL_5MIN, BY_APP.days, BY_APP.hours, LINES, APP_LINES];
     let cut = Cut::of(parts.starts.first().copied(), Some(parts.end));
     let Some(range) = Range::of_apps(cut, &TABLES)? else { return Ok(None) };
-    let mut reading = Reading {
-        parts,
-        sums: vec![[0; 3]; parts.starts.len()],
-        apps: range.apps.as_deref(),
-        cut_days: parts.cut_days(),
-    };
+    let mut reading = Reading { parts, sums: vec![[0; 3]; parts.starts.len()], cut_days: parts.cut_days() };
     let mut lines = Vec::new();
     let is_read = lookup::rows(
         pg::relation(LINES),
@@ -112,7 +108,16 @@ fn read(model: &str, parts: &Parts) -> Result<Option<Sums>, ErrorReport> {
         return Ok(None);
     }
     for line in lines {
-        if !reading.line(line)? {
+        let apps = match &range.apps {
+            None => None,
+            Some(apps) => match apps_of(line, apps)? {
+                None => return Ok(None),
+                // What only others use is not looked at: how long that takes would tell of it.
+                Some(apps) if apps.is_empty() => continue,
+                apps => apps,
+            },
+        };
+        if !reading.line(line, apps.as_deref())? {
             return Ok(None);
         }
     }
@@ -131,12 +136,27 @@ fn read(model: &str, parts: &Parts) -> Result<Option<Sums>, ErrorReport> {
     Ok(is_read.then_some(reading.sums))
 }
 
+/// Those of a tenant's apps that have a line, ascending as they do.
+fn apps_of(line: i32, apps: &[i64]) -> Result<Option<Vec<i64>>, ErrorReport> {
+    let mut found = Vec::new();
+    let key = |app: &i64| [(c"app_id", Is::Number(*app)), (c"line", Is::Integer(line))];
+    let keys: Vec<[Key; 2]> = apps.iter().map(key).collect();
+    let is_read = lookup::rows(
+        pg::relation(APP_LINES),
+        &keys,
+        || ["app_id"].into_iter(),
+        |row| {
+            found.push(row.number(0));
+            Ok(true)
+        },
+    )?;
+    Ok(is_read.then_some(found))
+}
+
 struct Reading<'a> {
     parts: &'a Parts,
     sums: Sums,
     cut_days: BTreeMap<i64, CutDay>,
-    /// Those of a tenant.
-    apps: Option<&'a [i64]>,
 }
 
 impl Reading<'_> {
@@ -166,10 +186,10 @@ impl Reading<'_> {
         self.cut_days.get(&(at - at.rem_euclid(DAY))).copied()
     }
 
-    /// All but the tail of a line.
-    fn line(&mut self, line: i32) -> Result<bool, ErrorReport> {
+    /// All but the tail of a line: of a tenant's apps, or of all.
+    fn line(&mut self, line: i32, apps: Option<&[i64]>) -> Result<bool, ErrorReport> {
         let is_line = (c"line", Is::Integer(line));
-        let (rollup, owners): (_, Vec<Vec<Key>>) = match self.apps {
+        let (rollup, owners): (_, Vec<Vec<Key>>) = match apps {
             None => (BY_MODEL, vec![vec![is_line]]),
             Some(apps) => {
                 (BY_APP, apps.iter().map(|app| vec![(c"app_id", Is::Number(*app)), is_line]).collect())
@@ -195,11 +215,11 @@ impl Reading<'_> {
                     _ => self.add(hour, hour + HOUR, counts),
                 }
             })?
-            && self.minutes(is_line)?)
+            && self.minutes(is_line, apps)?)
     }
 
     /// Of hours that bounds cut.
-    fn minutes(&mut self, line: Key) -> Result<bool, ErrorReport> {
+    fn minutes(&mut self, line: Key, apps: Option<&[i64]>) -> Result<bool, ErrorReport> {
         const MINUTES_5: i64 = HOUR / 12;
         let ranges = self.parts.cut_hours().into_iter().map(|hour| match self.cut_day(hour) {
             Some(CutDay::Once(bound)) => bound.minutes(),
@@ -213,7 +233,7 @@ impl Reading<'_> {
             let (from, to) = (row.instant(0), row.instant(0) + MINUTES_5);
             let cut_day = self.cut_day(from);
             let is_cut = bounds.partition_point(|at| *at <= from) != bounds.partition_point(|at| *at < to);
-            if !is_cut && self.apps.is_none() {
+            if !is_cut && apps.is_none() {
                 let counts = [row.number(1), row.number(2)];
                 match cut_day {
                     Some(CutDay::Once(bound)) => self.move_to(bound, bound.is_behind_hour(), counts),
@@ -221,7 +241,7 @@ impl Reading<'_> {
                 }
                 return Ok(true);
             }
-            let found = points::by_part([(row.bytes(3), from)], &bounds, self.apps);
+            let found = points::by_part([(row.bytes(3), from)], &bounds, apps);
             for (part, sums) in found.map_err(|error| error::report(&error))? {
                 let counts = [sums.input_tokens, sums.completion_tokens];
                 let place = part.checked_sub(1).filter(|place| *place < self.sums.len());

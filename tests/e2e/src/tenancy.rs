@@ -7,7 +7,7 @@ use crate::cluster::Cluster;
 /// What is the tenant's, 3: apps 7 and 8.
 const OWN: &str = "
 INSERT INTO llm_usage.users (id, email) VALUES (3, 'mine@example.com');
-INSERT INTO llm_usage.apps (id, slug, name, owner_id) VALUES (7, 'helpdesk', 'Helpdesk', 3), (8, 'search', NULL, 3);
+INSERT INTO llm_usage.apps (id, slug, name, owner_id) VALUES (8, 'search', NULL, 3), (7, 'helpdesk', 'Helpdesk', 3);
 INSERT INTO llm_usage.llms (id, name) VALUES (1, 'Shared'), (2, 'Not folded');
 INSERT INTO llm_usage.budgets (entity_type, entity_id, amount, currency, start_date)
   VALUES ('App', 7, 100, 'USD', NULL), ('App', 8, 5, 'EUR', '2025-01-15');
