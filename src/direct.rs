@@ -3,11 +3,13 @@
 
 use std::ffi::CStr;
 
-use llm_usage_core::calendar::{DAY, month};
+use llm_usage_core::calendar::{DAY, HOUR, month};
 use llm_usage_core::cut::Cut;
 use llm_usage_core::event::event_column;
+use llm_usage_core::points;
 use pgrx::pg_sys::panic::ErrorReport;
 
+use crate::error::{self, failed};
 use crate::ledger::{self, ID};
 use crate::pg::lookup::{self, Is, Key};
 use crate::pg::rights::{Sees, may_select, seen};
@@ -28,6 +30,13 @@ pub const BY_APP: Rollup = Rollup {
     hours: c"_by_app_hour",
     names: &["bucket", "line", "requests", "input_tokens", "completion_tokens"],
 };
+
+/// The events of lines, packed by 5 minutes.
+pub const BY_MODEL_5MIN: (&CStr, &[&str]) =
+    (c"_by_model_5min", &["bucket", "line", "input_tokens", "completion_tokens", "points"]);
+pub const MINUTES_5: i64 = HOUR / 12;
+/// The lines that each app has.
+pub const APP_LINES: (&CStr, &[&str]) = (c"_app_lines", &["app_id", "line"]);
 
 /// A range of instants and the apps that are asked for, ascending, `None` for all; and how far the ledger is folded.
 pub struct Range {
@@ -88,6 +97,66 @@ impl Range {
             }
         }
         Ok(true)
+    }
+
+    /// Hands over what an app's lines have of the parts of hours at the ends: the line, requests, input and completion, and whether it
+    /// certainly has events there. Of what may be in the rest of an hour alone, the same is handed over again to be taken off.
+    pub fn edges_of_lines(
+        &self,
+        app: i64,
+        mut add: impl FnMut(i64, [i64; 3], bool),
+    ) -> Result<bool, ErrorReport> {
+        if self.is_dropped()? {
+            return Ok(false);
+        }
+        let of_app = (c"app_id", Is::Number(app));
+        let (table, names) = APP_LINES;
+        let mut lines = Vec::new();
+        if self.has_edges() {
+            let is_read = lookup::rows(
+                pg::relation(table),
+                &[[of_app]],
+                || names.iter().copied(),
+                |row| {
+                    lines.push(row.number(1));
+                    Ok(true)
+                },
+            )?;
+            if !is_read {
+                return Ok(false);
+            }
+        }
+        for edge in self.cut.edges() {
+            let mut is_read = true;
+            if let Some(hour) = edge.hour {
+                let keys = [[of_app, (c"bucket", Is::At(hour))]];
+                let names = || BY_APP.names.iter().copied();
+                is_read = lookup::rows(pg::relation(BY_APP.hours), &keys, names, |row| {
+                    add(row.number(1), [2, 3, 4].map(|column| row.number(column)), false);
+                    Ok(true)
+                })?;
+            }
+            let is_read = is_read
+                && points_of(app, &lines, (edge.from, edge.to), |line, counts| match edge.hour {
+                    Some(_) => add(line, counts.map(|count| -count), false),
+                    None => add(line, counts, true),
+                })?;
+            if !is_read {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether a line of an app has events in those hours at the ends of which it was handed over what may be outside of the range.
+    pub fn is_in_cut_hours(&self, app: i64, line: i64) -> Result<Option<bool>, ErrorReport> {
+        let mut is_found = false;
+        for rest in self.cut.edges().filter_map(|edge| edge.rest()) {
+            if !points_of(app, &[line], rest, |_, _| is_found = true)? {
+                return Ok(None);
+            }
+        }
+        Ok(Some(is_found))
     }
 
     /// Hands over an app's folded events of the parts of hours at the ends.
@@ -190,6 +259,37 @@ fn seen_of(tables: &[&CStr]) -> Sees {
         Some(Sees::AllRows) => Sees::AllRows,
         _ => Sees::NotKnown,
     }
+}
+
+/// Hands over what lines have of an app's events in `[from, to)`, a part of an hour, those that have any.
+fn points_of(
+    app: i64,
+    lines: &[i64],
+    (from, to): (i64, i64),
+    mut add: impl FnMut(i64, [i64; 3]),
+) -> Result<bool, ErrorReport> {
+    let first = from - from.rem_euclid(MINUTES_5);
+    let key = |line: &i64| {
+        let line = i32::try_from(*line).map_err(failed)?;
+        Ok([(c"line", Is::Integer(line)), (c"bucket", Is::NotBefore(first)), (c"bucket", Is::Before(to))])
+    };
+    let keys: Vec<[Key; 3]> = lines.iter().map(key).collect::<Result<_, ErrorReport>>()?;
+    let (table, names) = BY_MODEL_5MIN;
+    lookup::rows(
+        pg::relation(table),
+        &keys,
+        || names.iter().copied(),
+        |row| {
+            let packed = [(row.bytes(4), row.instant(0))];
+            let parts = points::by_part(packed, &[from, to], Some(&[app]));
+            for (_, sums) in
+                parts.map_err(|error| error::report(&error))?.into_iter().filter(|(part, _)| *part == 1)
+            {
+                add(row.number(1), [sums.requests, sums.input_tokens, sums.completion_tokens]);
+            }
+            Ok(true)
+        },
+    )
 }
 
 /// Up to which id the events are folded; `None` if that cannot be told.

@@ -14,7 +14,7 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use serde::Serialize;
 
-use crate::direct::{self, BY_APP, Range, Rollup};
+use crate::direct::{self, APP_LINES, BY_APP, BY_MODEL_5MIN, MINUTES_5, Range, Rollup};
 use crate::pg::lookup::{self, Is, Key};
 use crate::pg::micros;
 use crate::{error, pg, query};
@@ -79,9 +79,7 @@ fn ask(model: &str, parts: Parts, data: &mut [DataPoint]) -> Result<(), ErrorRep
 }
 
 const BY_MODEL: Rollup = Rollup { days: c"_by_model_day", hours: c"_by_model_hour", names: BY_APP.names };
-const BY_MODEL_5MIN: &CStr = c"_by_model_5min";
 const LINES: &CStr = c"_lines";
-const APP_LINES: &CStr = c"_app_lines";
 
 /// Input, completion and total of each part.
 type Sums = Vec<[i128; 3]>;
@@ -90,7 +88,7 @@ type Sums = Vec<[i128; 3]>;
 /// 5 minutes the points. To a tenant of his apps, of which there are days and hours, and points alone of what is shorter.
 fn read(model: &str, parts: &Parts) -> Result<Option<Sums>, ErrorReport> {
     const TABLES: [&CStr; 7] =
-        [BY_MODEL.days, BY_MODEL.hours, BY_MODEL_5MIN, BY_APP.days, BY_APP.hours, LINES, APP_LINES];
+        [BY_MODEL.days, BY_MODEL.hours, BY_MODEL_5MIN.0, BY_APP.days, BY_APP.hours, LINES, APP_LINES.0];
     let cut = Cut::of(parts.starts.first().copied(), Some(parts.end));
     let Some(range) = Range::of_apps(cut, &TABLES)? else { return Ok(None) };
     let mut reading = Reading { parts, sums: vec![[0; 3]; parts.starts.len()], cut_days: parts.cut_days() };
@@ -142,9 +140,9 @@ fn apps_of(line: i32, apps: &[i64]) -> Result<Option<Vec<i64>>, ErrorReport> {
     let key = |app: &i64| [(c"app_id", Is::Number(*app)), (c"line", Is::Integer(line))];
     let keys: Vec<[Key; 2]> = apps.iter().map(key).collect();
     let is_read = lookup::rows(
-        pg::relation(APP_LINES),
+        pg::relation(APP_LINES.0),
         &keys,
-        || ["app_id"].into_iter(),
+        || APP_LINES.1.iter().copied(),
         |row| {
             found.push(row.number(0));
             Ok(true)
@@ -220,43 +218,48 @@ impl Reading<'_> {
 
     /// Of hours that bounds cut.
     fn minutes(&mut self, line: Key, apps: Option<&[i64]>) -> Result<bool, ErrorReport> {
-        const MINUTES_5: i64 = HOUR / 12;
         let ranges = self.parts.cut_hours().into_iter().map(|hour| match self.cut_day(hour) {
             Some(CutDay::Once(bound)) => bound.minutes(),
             _ => (hour, hour + HOUR),
         });
         let whole = |(from, to): (i64, i64)| (from - from.rem_euclid(MINUTES_5), to);
         let keys: Vec<_> = ranges.map(|range| within(&[line], whole(range))).collect();
-        let names = || ["bucket", "input_tokens", "completion_tokens", "points"].into_iter();
+        let (table, names) = BY_MODEL_5MIN;
         let bounds = self.parts.bounds();
-        lookup::rows(pg::relation(BY_MODEL_5MIN), &keys, names, |row| {
-            let (from, to) = (row.instant(0), row.instant(0) + MINUTES_5);
-            let cut_day = self.cut_day(from);
-            let is_cut = bounds.partition_point(|at| *at <= from) != bounds.partition_point(|at| *at < to);
-            if !is_cut && apps.is_none() {
-                let counts = [row.number(1), row.number(2)];
-                match cut_day {
-                    Some(CutDay::Once(bound)) => self.move_to(bound, bound.is_behind_hour(), counts),
-                    _ => self.add(from, to, counts),
-                }
-                return Ok(true);
-            }
-            let found = points::by_part([(row.bytes(3), from)], &bounds, apps);
-            for (part, sums) in found.map_err(|error| error::report(&error))? {
-                let counts = [sums.input_tokens, sums.completion_tokens];
-                let place = part.checked_sub(1).filter(|place| *place < self.sums.len());
-                match cut_day {
-                    Some(CutDay::Once(bound)) => {
-                        let is_before = bound.is_behind_hour();
-                        if place == if is_before { bound.before } else { bound.after } {
-                            self.move_to(bound, is_before, counts);
-                        }
+        lookup::rows(
+            pg::relation(table),
+            &keys,
+            || names.iter().copied(),
+            |row| {
+                let (from, to) = (row.instant(0), row.instant(0) + MINUTES_5);
+                let cut_day = self.cut_day(from);
+                let is_cut =
+                    bounds.partition_point(|at| *at <= from) != bounds.partition_point(|at| *at < to);
+                if !is_cut && apps.is_none() {
+                    let counts = [row.number(2), row.number(3)];
+                    match cut_day {
+                        Some(CutDay::Once(bound)) => self.move_to(bound, bound.is_behind_hour(), counts),
+                        _ => self.add(from, to, counts),
                     }
-                    _ => self.add_to(place, counts),
+                    return Ok(true);
                 }
-            }
-            Ok(true)
-        })
+                let found = points::by_part([(row.bytes(4), from)], &bounds, apps);
+                for (part, sums) in found.map_err(|error| error::report(&error))? {
+                    let counts = [sums.input_tokens, sums.completion_tokens];
+                    let place = part.checked_sub(1).filter(|place| *place < self.sums.len());
+                    match cut_day {
+                        Some(CutDay::Once(bound)) => {
+                            let is_before = bound.is_behind_hour();
+                            if place == if is_before { bound.before } else { bound.after } {
+                                self.move_to(bound, is_before, counts);
+                            }
+                        }
+                        _ => self.add_to(place, counts),
+                    }
+                }
+                Ok(true)
+            },
+        )
     }
 }
 
