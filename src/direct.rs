@@ -175,7 +175,7 @@ impl Range {
                 (c"occurred_at", Is::Before(to)),
             ]
         };
-        let keys: Vec<[Key; 3]> = edges(&self.cut).map(key).collect();
+        let keys: Vec<[Key; 3]> = self.cut.ends().map(key).collect();
         if keys.is_empty() {
             return Ok(true);
         }
@@ -213,13 +213,13 @@ impl Range {
     }
 
     pub fn has_edges(&self) -> bool {
-        edges(&self.cut).next().is_some()
+        self.cut.ends().next().is_some()
     }
 
     /// Whether an edge is of a month that was dropped, for which SQL has the error, or that cannot be told.
     fn is_dropped(&self) -> Result<bool, ErrorReport> {
         let mut is_dropped = false;
-        let starts: Vec<i64> = edges(&self.cut).map(|(from, _)| month(from)).collect();
+        let starts: Vec<i64> = self.cut.ends().map(|(from, _)| month(from)).collect();
         if starts.is_empty() {
             return Ok(false);
         }
@@ -231,11 +231,6 @@ impl Range {
         })?;
         Ok(is_dropped || !is_told)
     }
-}
-
-/// The parts of hours at the ends of a range.
-pub fn edges(cut: &Cut) -> impl Iterator<Item = (i64, i64)> + use<> {
-    [(cut.first, cut.first_hour), (cut.last_hour, cut.last)].into_iter().filter(|(from, to)| from < to)
 }
 
 /// Input and completion tokens of an event.

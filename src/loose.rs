@@ -4,7 +4,6 @@ use llm_usage_core::cut::Cut;
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
 
-use crate::direct::edges;
 use crate::pg;
 
 /// Whether a row of the ledger in `[from_time, to_time)` may be in no whole hour of the rollups: a bound cuts an
@@ -17,5 +16,5 @@ fn _may_be_loose(
     to_time: Option<TimestampWithTimeZone>,
 ) -> bool {
     let cut = Cut::of(from_time.map(pg::micros), to_time.map(pg::micros));
-    edges(&cut).next().is_some() || pg::tail::has_rows_after(ledger, folded_up_to.unwrap_or(0))
+    cut.ends().next().is_some() || pg::tail::has_rows_after(ledger, folded_up_to.unwrap_or(0))
 }

@@ -46,9 +46,7 @@ impl Edge {
             _ => Self { from, to, hour: None },
         }
     }
-}
 
-impl Edge {
     /// What is left of the hour that is added as a whole.
     pub fn rest(&self) -> Option<(i64, i64)> {
         let hour = self.hour?;
@@ -57,10 +55,15 @@ impl Edge {
 }
 
 impl Cut {
-    /// What is in no whole hour, by the shorter side of the hours that it is of.
+    /// The parts of hours at the ends.
+    pub fn ends(&self) -> impl Iterator<Item = (i64, i64)> + use<> {
+        let ends = [(self.first, self.first_hour), (self.last_hour, self.last)];
+        ends.into_iter().filter(|(from, to)| from < to)
+    }
+
+    /// The same by the shorter side of the hours that they are of.
     pub fn edges(&self) -> impl Iterator<Item = Edge> + use<> {
-        let edges = [(self.first, self.first_hour), (self.last_hour, self.last)];
-        edges.into_iter().filter(|(from, to)| from < to).map(|(from, to)| Edge::of(from, to))
+        self.ends().map(|(from, to)| Edge::of(from, to))
     }
 }
 

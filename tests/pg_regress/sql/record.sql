@@ -161,3 +161,9 @@ SELECT count(*) AS keys, count(e.id) AS events
 SELECT llm_usage.fold() > 0 AS folded;
 SELECT count(*) FROM llm_usage.verify();
 SELECT count(*) - count(DISTINCT id) AS twice FROM llm_usage.usage_events;
+-- A batch does not look for a key behind a new one, and finds it all the same.
+SELECT status FROM llm_usage.record_usage('m', request_id => 'behind-2', prompt_tokens => 1);
+SELECT r -> 'recorded' AS recorded, jsonb_path_query_array(r::jsonb, '$.known[*].index') AS known, jsonb_path_query_array(r::jsonb, '$.known[*].status') AS status
+  FROM llm_usage.record_usage_batch('[{"model": "m", "request_id": "behind-1", "prompt_tokens": 1}, {"model": "m", "request_id": "behind-2", "prompt_tokens": 1},
+    {"model": "m", "request_id": "behind-3", "prompt_tokens": 1}, {"model": "m", "request_id": "behind-3", "prompt_tokens": 1}]') r;
+SELECT request_id, count(*) FROM llm_usage.usage_events WHERE request_id LIKE 'behind-%' GROUP BY 1 ORDER BY 1;
