@@ -10,18 +10,18 @@ use llm_usage_core::points;
 use pgrx::pg_sys::panic::ErrorReport;
 
 use crate::error::{self, failed};
-use crate::ledger::{self, ID};
+use crate::ledger;
 use crate::pg::lookup::{self, Is, Key};
 use crate::pg::rights::{Sees, may_select, seen};
-use crate::pg::row::Columns;
+use crate::pg::row::{Columns, Names};
 use crate::{pg, query};
 
 /// The two tables of a rollup, whose keys end with a bucket and what it is divided into.
 pub struct Rollup {
     pub days: &'static CStr,
     pub hours: &'static CStr,
-    /// Of the columns that are read.
-    pub names: &'static [&'static str],
+    /// The columns that are read.
+    pub names: Names,
 }
 
 /// What apps did; each is asked for by its `app_id`.
@@ -32,34 +32,63 @@ pub const BY_APP: Rollup = Rollup {
 };
 
 /// The events of lines, packed by 5 minutes.
-pub const BY_MODEL_5MIN: (&CStr, &[&str]) =
+pub const BY_MODEL_5MIN: (&CStr, Names) =
     (c"_by_model_5min", &["bucket", "line", "input_tokens", "completion_tokens", "points"]);
 pub const MINUTES_5: i64 = HOUR / 12;
 /// The lines that each app has.
-pub const APP_LINES: (&CStr, &[&str]) = (c"_app_lines", &["app_id", "line"]);
+pub const APP_LINES: (&CStr, Names) = (c"_app_lines", &["app_id", "line"]);
+
+/// A ledger, the columns that are read of it, and which of them are the id and the time.
+pub struct Ledger {
+    pub table: &'static CStr,
+    names: Names,
+    id: usize,
+    time: (&'static CStr, usize),
+}
+
+pub static EVENTS: Ledger = Ledger {
+    table: c"usage_events",
+    names: ledger::NAMES,
+    id: ledger::ID,
+    time: (c"occurred_at", event_column("occurred_at")),
+};
+pub static SESSIONS: Ledger = Ledger {
+    table: c"sessions",
+    names: &["id", "started_at", "consumer_id"],
+    id: 0,
+    time: (c"started_at", 1),
+};
+pub static MESSAGES: Ledger =
+    Ledger { table: c"messages", names: &["id", "sent_at"], id: 0, time: (c"sent_at", 1) };
 
 /// A range of instants and the apps that are asked for, ascending, `None` for all; and how far the ledger is folded.
 pub struct Range {
     pub apps: Option<Vec<i64>>,
     cut: Cut,
+    ledger: &'static Ledger,
     folded_up_to: i64,
 }
 
 impl Range {
     /// `[from, to)` of one app, if who asks may read all that these tables and the ledger have of it.
-    pub fn of_app(app: i64, cut: Cut, tables: &[&CStr]) -> Result<Option<Self>, ErrorReport> {
+    pub fn of_app(
+        ledger: &'static Ledger,
+        app: i64,
+        cut: Cut,
+        tables: &[&CStr],
+    ) -> Result<Option<Self>, ErrorReport> {
         const APP: &str = "SELECT a.id FROM llm_usage.apps a WHERE a.id = $1";
-        match seen_of(tables) {
+        match seen_of(ledger, tables) {
             Sees::NotKnown => Ok(None),
             Sees::RowsOfApps if query::select(APP, &[app.into()], |_| Ok(()))?.is_empty() => Ok(None),
-            _ => Self::of(cut, Some(vec![app])),
+            _ => Self::of(ledger, cut, Some(vec![app])),
         }
     }
 
     /// `[from, to)` of a tenant's apps, of all for who is none, if who asks may read that.
-    pub fn of_apps(cut: Cut, tables: &[&CStr]) -> Result<Option<Self>, ErrorReport> {
+    pub fn of_apps(ledger: &'static Ledger, cut: Cut, tables: &[&CStr]) -> Result<Option<Self>, ErrorReport> {
         const APPS: &str = "SELECT a.id FROM llm_usage.apps a WHERE llm_usage._is_tenant() ORDER BY a.id";
-        let apps = match seen_of(tables) {
+        let apps = match seen_of(ledger, tables) {
             Sees::NotKnown => return Ok(None),
             Sees::AllRows => None,
             Sees::RowsOfApps => match query::select(APPS, &[], |row| row.id(1))? {
@@ -68,11 +97,16 @@ impl Range {
                 apps => Some(apps),
             },
         };
-        Self::of(cut, apps)
+        Self::of(ledger, cut, apps)
     }
 
-    fn of(cut: Cut, apps: Option<Vec<i64>>) -> Result<Option<Self>, ErrorReport> {
-        Ok(folded_up_to()?.map(|folded_up_to| Self { apps, cut, folded_up_to }))
+    fn of(ledger: &'static Ledger, cut: Cut, apps: Option<Vec<i64>>) -> Result<Option<Self>, ErrorReport> {
+        Ok(folded_up_to(ledger)?.map(|folded_up_to| Self { apps, cut, ledger, folded_up_to }))
+    }
+
+    /// Another one of the same apps.
+    pub fn narrowed(&self, cut: Cut) -> Self {
+        Self { apps: self.apps.clone(), cut, ..*self }
     }
 
     /// Hands over what a rollup has of whole days and hours; false if that cannot be answered.
@@ -91,8 +125,7 @@ impl Range {
         for (table, from, to) in parts.into_iter().filter(|(_, from, to)| from < to) {
             let bounds = [(c"bucket", Is::NotBefore(from)), (c"bucket", Is::Before(to))];
             let key: Vec<Key> = of.iter().copied().chain(bounds).collect();
-            let names = || rollup.names.iter().copied();
-            if !lookup::rows(pg::relation(table), &[key], names, |row| add(row).map(|()| true))? {
+            if !lookup::rows(pg::relation(table), &[key], rollup.names, |row| add(row).map(|()| true))? {
                 return Ok(false);
             }
         }
@@ -113,15 +146,10 @@ impl Range {
         let (table, names) = APP_LINES;
         let mut lines = Vec::new();
         if self.has_edges() {
-            let is_read = lookup::rows(
-                pg::relation(table),
-                &[[of_app]],
-                || names.iter().copied(),
-                |row| {
-                    lines.push(row.number(1));
-                    Ok(true)
-                },
-            )?;
+            let is_read = lookup::rows(pg::relation(table), &[[of_app]], names, |row| {
+                lines.push(row.number(1));
+                Ok(true)
+            })?;
             if !is_read {
                 return Ok(false);
             }
@@ -130,8 +158,7 @@ impl Range {
             let mut is_read = true;
             if let Some(hour) = edge.hour {
                 let keys = [[of_app, (c"bucket", Is::At(hour))]];
-                let names = || BY_APP.names.iter().copied();
-                is_read = lookup::rows(pg::relation(BY_APP.hours), &keys, names, |row| {
+                is_read = lookup::rows(pg::relation(BY_APP.hours), &keys, BY_APP.names, |row| {
                     add(row.number(1), [2, 3, 4].map(|column| row.number(column)), false);
                     Ok(true)
                 })?;
@@ -159,7 +186,7 @@ impl Range {
         Ok(Some(is_found))
     }
 
-    /// Hands over an app's folded events of the parts of hours at the ends.
+    /// Hands over an app's folded rows of the parts of hours at the ends.
     pub fn edges(
         &self,
         app: i64,
@@ -168,42 +195,38 @@ impl Range {
         if self.is_dropped()? {
             return Ok(false);
         }
-        let key = |(from, to)| {
-            [
-                (c"app_id", Is::Number(app)),
-                (c"occurred_at", Is::NotBefore(from)),
-                (c"occurred_at", Is::Before(to)),
-            ]
-        };
+        let (time, _) = self.ledger.time;
+        let key =
+            |(from, to)| [(c"app_id", Is::Number(app)), (time, Is::NotBefore(from)), (time, Is::Before(to))];
         let keys: Vec<[Key; 3]> = self.cut.ends().map(key).collect();
         if keys.is_empty() {
             return Ok(true);
         }
-        pg::tail::rows(pg::relation(c"usage_events"), &keys, ledger::names, |row| {
-            if row.number(ID) <= self.folded_up_to {
+        pg::tail::rows(pg::relation(self.ledger.table), &keys, self.ledger.names, |row| {
+            if row.number(self.ledger.id) <= self.folded_up_to {
                 add(row)?;
             }
             Ok(true)
         })
     }
 
-    /// Hands over the events of the range that are not folded yet, all or those that are like a key.
+    /// Hands over the rows of the range that are not folded yet, all or those that are like a key.
     pub fn tail(
         &self,
         of: Option<Key>,
         mut add: impl FnMut(&Columns) -> Result<(), ErrorReport>,
     ) -> Result<bool, ErrorReport> {
-        const TIME: usize = event_column("occurred_at");
+        let (_, time) = self.ledger.time;
         let key: Vec<Key> = [(c"id", Is::Above(self.folded_up_to))].into_iter().chain(of).collect();
-        pg::tail::rows(pg::relation(c"usage_events"), &[key], ledger::names, |row| {
-            if (self.cut.first..self.cut.last).contains(&row.instant(TIME)) {
+        pg::tail::rows(pg::relation(self.ledger.table), &[key], self.ledger.names, |row| {
+            if (self.cut.first..self.cut.last).contains(&row.instant(time)) {
                 add(row)?;
             }
             Ok(true)
         })
     }
 
-    /// Hands over an app's events that are in no whole hour of the rollups.
+    /// Hands over an app's rows that are in no whole hour of the rollups.
     pub fn loose(
         &self,
         app: i64,
@@ -224,8 +247,7 @@ impl Range {
             return Ok(false);
         }
         let all: [[Key; 0]; 1] = [[]];
-        let names = || ["month"].into_iter();
-        let is_told = lookup::rows(pg::relation(c"_dropped_months"), &all, names, |row| {
+        let is_told = lookup::rows(pg::relation(c"_dropped_months"), &all, &["month"], |row| {
             is_dropped |= starts.contains(&row.day(0).saturating_mul(DAY));
             Ok(!is_dropped)
         })?;
@@ -245,9 +267,9 @@ pub fn tokens(event: &Columns) -> (i64, i64) {
 }
 
 /// The least that may be said of all these tables and of what is read of every range.
-fn seen_of(tables: &[&CStr]) -> Sees {
-    const ALWAYS: [&CStr; 3] = [c"usage_events", c"_fold_progress", c"_dropped_months"];
-    let seen = ALWAYS.iter().chain(tables).map(|table| seen(pg::relation(table)));
+fn seen_of(ledger: &Ledger, tables: &[&CStr]) -> Sees {
+    let always = [ledger.table, c"_fold_progress", c"_dropped_months"];
+    let seen = always.iter().chain(tables).map(|table| seen(pg::relation(table)));
     match seen.max() {
         // Who is no tenant need not see apps.
         Some(Sees::RowsOfApps) if may_select(pg::relation(c"apps")) => Sees::RowsOfApps,
@@ -270,35 +292,25 @@ fn points_of(
     };
     let keys: Vec<[Key; 3]> = lines.iter().map(key).collect::<Result<_, ErrorReport>>()?;
     let (table, names) = BY_MODEL_5MIN;
-    lookup::rows(
-        pg::relation(table),
-        &keys,
-        || names.iter().copied(),
-        |row| {
-            let packed = [(row.bytes(4), row.instant(0))];
-            let parts = points::by_part(packed, &[from, to], Some(&[app]));
-            for (_, sums) in
-                parts.map_err(|error| error::report(&error))?.into_iter().filter(|(part, _)| *part == 1)
-            {
-                add(row.number(1), [sums.requests, sums.input_tokens, sums.completion_tokens]);
-            }
-            Ok(true)
-        },
-    )
+    lookup::rows(pg::relation(table), &keys, names, |row| {
+        let packed = [(row.bytes(4), row.instant(0))];
+        let parts = points::by_part(packed, &[from, to], Some(&[app]));
+        for (_, sums) in
+            parts.map_err(|error| error::report(&error))?.into_iter().filter(|(part, _)| *part == 1)
+        {
+            add(row.number(1), [sums.requests, sums.input_tokens, sums.completion_tokens]);
+        }
+        Ok(true)
+    })
 }
 
-/// Up to which id the events are folded; `None` if that cannot be told.
-pub fn folded_up_to() -> Result<Option<i64>, ErrorReport> {
+/// Up to which id a ledger is folded; `None` if that cannot be told.
+pub fn folded_up_to(ledger: &Ledger) -> Result<Option<i64>, ErrorReport> {
     let mut up_to = 0;
-    let key = [(c"ledger", Is::Named("usage_events"))];
-    let is_told = lookup::rows(
-        pg::relation(c"_fold_progress"),
-        &[key],
-        || ["folded_up_to"].into_iter(),
-        |row| {
-            up_to = row.number(0);
-            Ok(false)
-        },
-    )?;
+    let key = [(c"ledger", Is::Named(ledger.table.to_str().map_err(failed)?))];
+    let is_told = lookup::rows(pg::relation(c"_fold_progress"), &[key], &["folded_up_to"], |row| {
+        up_to = row.number(0);
+        Ok(false)
+    })?;
     Ok(is_told.then_some(up_to))
 }

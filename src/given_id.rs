@@ -323,7 +323,7 @@ fn check_row<'a>(
         Some("sessions") => Ledger::Sessions,
         _ => Ledger::Messages,
     };
-    let row = Columns::of(trigger, || ["id"].into_iter())?;
+    let row = Columns::of(trigger, &["id"])?;
     let id = ledger.checked_id((!row.is_null(0)).then(|| row.number(0)))?;
     match id.is_renewed {
         false => Columns::unchanged(trigger),

@@ -14,7 +14,7 @@ use crate::error;
 use crate::given_id::Ledger;
 use crate::pg;
 use crate::pg::decimal::{Decimal, is_small_amount};
-use crate::pg::row::Columns;
+use crate::pg::row::{Columns, Names};
 use crate::prices;
 use crate::record::Event;
 
@@ -30,10 +30,20 @@ pub const ID: usize = EVENT_COLUMNS.len() + 2;
 const REQUESTS: usize = EVENT_COLUMNS.len() + 3;
 pub const COLUMNS: usize = EVENT_COLUMNS.len() + 4;
 
-/// The names of the columns that are read of an event; their places here are the constants above.
-pub fn names() -> impl Iterator<Item = &'static str> {
-    EVENT_COLUMNS.iter().map(|(name, _)| *name).chain(["corrects", "priced", "id", "requests"])
-}
+/// The columns that are read of an event; their places here are the constants above.
+pub const NAMES: Names = &{
+    let mut names = [""; COLUMNS];
+    let mut column = 0;
+    while column < EVENT_COLUMNS.len() {
+        names[column] = EVENT_COLUMNS[column].0;
+        column += 1;
+    }
+    names[CORRECTS] = "corrects";
+    names[PRICED] = "priced";
+    names[ID] = "id";
+    names[REQUESTS] = "requests";
+    names
+};
 
 /// Their types, in the same order.
 pub const TYPES: [pg_sys::Oid; COLUMNS] = {
@@ -81,7 +91,7 @@ mod llm_usage {
 fn check_and_price<'a>(
     trigger: &'a PgTrigger<'a>,
 ) -> Result<Option<PgHeapTuple<'a, AllocatedByPostgres>>, ErrorReport> {
-    let row = Columns::of(trigger, names)?;
+    let row = Columns::of(trigger, NAMES)?;
     let checked = Ledger::UsageEvents.checked_id((!row.is_null(ID)).then(|| row.number(ID)))?;
     let id = (ID, checked.id.into_datum());
     check(&row).map_err(|error| error::violation(&error))?;

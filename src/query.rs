@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::ffi::CStr;
 
 use bigdecimal::BigDecimal;
+use llm_usage_core::amount::Amount;
 use llm_usage_core::calendar::Day;
 use llm_usage_core::money::Exact;
 use pgrx::datum::DatumWithOid;
@@ -12,7 +13,9 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
 use crate::error::failed;
+use crate::pg::decimal::Decimal;
 use crate::pg::plan::{self, Plan, Sees};
+use crate::pg::row::Names;
 use crate::pg::setting::with_settings;
 use crate::pg::write::{self, Table};
 use crate::pg::{self, days, micros};
@@ -43,8 +46,17 @@ impl Row<'_> {
 
     /// A day that is never NULL.
     pub fn day(&self, column: usize) -> Result<Day, ErrorReport> {
-        let day = self.get(column)?.map(days).and_then(Day::of);
-        day.ok_or_else(|| failed("not a day"))
+        self.any_day(column)?.ok_or_else(|| failed("not a day"))
+    }
+
+    /// A `date`, NULL for none.
+    pub fn any_day(&self, column: usize) -> Result<Option<Day>, ErrorReport> {
+        Ok(self.get(column)?.map(days).and_then(Day::of))
+    }
+
+    /// A `numeric`, NULL for none.
+    pub fn amount(&self, column: usize) -> Result<Option<Amount>, ErrorReport> {
+        self.get::<Decimal>(column)?.map(Decimal::amount).transpose()
     }
 
     /// A `numeric` sent as text, NULL for none.
@@ -94,28 +106,27 @@ pub fn select_by_index<T>(
     with_settings(&SETTINGS, || run(query, args, Sees::CallersRows, shape))
 }
 
-/// Writes a row of a table of ours, without a plan where that can be, else by a statement with the same values.
+/// Writes a row of a table of ours, its types and values in the order of the names, without a plan where that can be, else by a
+/// statement with the same values.
 pub fn insert<const N: usize>(
     table: &CStr,
-    columns: [(&'static str, pg_sys::Oid, Option<pg_sys::Datum>); N],
+    names: Names,
+    columns: [(pg_sys::Oid, Option<pg_sys::Datum>); N],
     statement: &'static str,
 ) -> Result<(), ErrorReport> {
     let table = pg::relation(table);
     let direct = match write::is_writable(table) {
-        true => {
-            let names = || columns.iter().map(|(name, ..)| *name);
-            Table::open(table, names, &columns.map(|(_, of, _)| of), None)?
-        }
+        true => Table::open(table, names, &columns.map(|(of, _)| of), None)?,
         false => None,
     };
     if let Some(mut table) = direct {
-        let values = columns.map(|(.., value)| value.unwrap_or(pg_sys::Datum::from(0)));
-        table.insert(&values, &columns.map(|(.., value)| value.is_none()));
+        let values = columns.map(|(_, value)| value.unwrap_or(pg_sys::Datum::from(0)));
+        table.insert(&values, &columns.map(|(_, value)| value.is_none()));
         table.close();
         write::show_written();
         return Ok(());
     }
-    let args = columns.map(|(_, of, value)| pg::argument(value, of));
+    let args = columns.map(|(of, value)| pg::argument(value, of));
     select_latest(statement, &args, |_| Ok(())).map(|_| ())
 }
 

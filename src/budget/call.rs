@@ -140,17 +140,17 @@ impl<'a> Asker<'a> {
         Ok(())
     }
 
-    /// The columns of `budget_holds` that it fills.
-    pub fn columns(&self) -> [(&'static str, pg_sys::Oid, Option<pg_sys::Datum>); 6] {
+    /// App, LLM, user, model, vendor and attributes, with their types.
+    pub fn columns(&self) -> [(pg_sys::Oid, Option<pg_sys::Datum>); 6] {
         let datum = |column| self.arguments.datum(column);
         let none = || Some(pg_sys::Datum::from(0));
         [
-            ("app_id", pg_sys::INT8OID, datum(APP).or_else(none)),
-            ("llm_id", pg_sys::INT8OID, datum(LLM).or_else(none)),
-            ("user_id", pg_sys::INT8OID, datum(USER)),
-            ("model", pg_sys::TEXTOID, datum(MODEL)),
-            ("vendor", pg_sys::TEXTOID, datum(VENDOR)),
-            ("attrs", pg_sys::JSONBOID, datum(ATTRS)),
+            (pg_sys::INT8OID, datum(APP).or_else(none)),
+            (pg_sys::INT8OID, datum(LLM).or_else(none)),
+            (pg_sys::INT8OID, datum(USER)),
+            (pg_sys::TEXTOID, datum(MODEL)),
+            (pg_sys::TEXTOID, datum(VENDOR)),
+            (pg_sys::JSONBOID, datum(ATTRS)),
         ]
     }
 }

@@ -12,10 +12,10 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::call::{Asker, HOLD_FOR, refusal};
-use super::{Decision, held_columns};
+use super::{Decision, HELD};
 use crate::ingest::unreadable;
 use crate::pg::lookup::{self, Is};
-use crate::pg::row::{Columns, with_arguments};
+use crate::pg::row::{Columns, Names, with_arguments};
 use crate::pg::write::{self, Deleted};
 use crate::query::{self, Row};
 use crate::record::{self, Event};
@@ -61,27 +61,27 @@ fn hold(asker: &Asker, decision: &Decision, until: i64) -> Result<i64, ErrorRepo
     let (made_at, until) = (pg::instant(pg::now())?.into_datum(), pg::instant(until)?.into_datum());
     let budgets: Vec<i64> = decision.amounts.iter().map(|(budget, _)| *budget).collect();
     let [app, llm, user, model, vendor, attrs] = asker.columns();
-    let columns = [
-        ("id", INT8, id.into_datum()),
-        ("made_at", INSTANT, made_at),
-        ("expires_at", INSTANT, until),
+    let hold = [
+        (INT8, id.into_datum()),
+        (INSTANT, made_at),
+        (INSTANT, until),
         app,
         llm,
         user,
         model,
         vendor,
         attrs,
-        ("budget_ids", pg_sys::INT8ARRAYOID, budgets.into_datum()),
+        (pg_sys::INT8ARRAYOID, budgets.into_datum()),
     ];
-    query::insert(c"budget_holds", columns, include_str!("insert_hold.sql"))?;
+    query::insert(c"budget_holds", HOLD, hold, include_str!("insert_hold.sql"))?;
     for (budget, amount) in &decision.amounts {
-        let columns = [
-            ("budget_id", INT8, budget.into_datum()),
-            ("hold_id", INT8, id.into_datum()),
-            ("expires_at", INSTANT, until),
-            ("amount", pg_sys::NUMERICOID, pg::numeric(amount)?.into_datum()),
+        let held = [
+            (INT8, budget.into_datum()),
+            (INT8, id.into_datum()),
+            (INSTANT, until),
+            (pg_sys::NUMERICOID, pg::numeric(amount)?.into_datum()),
         ];
-        query::insert(c"_held", columns, include_str!("insert_held.sql"))?;
+        query::insert(c"_held", HELD, held, include_str!("insert_held.sql"))?;
     }
     Ok(id)
 }
@@ -97,10 +97,8 @@ struct Hold {
 }
 
 /// The columns of `budget_holds`, in the order in which they are read and written.
-fn hold_columns() -> impl Iterator<Item = &'static str> {
-    ["id", "made_at", "expires_at", "app_id", "llm_id", "user_id", "model", "vendor", "attrs", "budget_ids"]
-        .into_iter()
-}
+const HOLD: Names =
+    &["id", "made_at", "expires_at", "app_id", "llm_id", "user_id", "model", "vendor", "attrs", "budget_ids"];
 
 /// Those of them that an event knows, too, but for the attributes.
 const OF_EVENT: [(usize, &str); 5] =
@@ -153,7 +151,7 @@ impl Hold {
         let direct = match id.filter(|_| !pg::has_row_security(holds)) {
             Some(id) => pg::with_own_snapshot(|| {
                 let mut hold = None;
-                lookup::rows(holds, &[[(c"id", Is::Number(id))]], hold_columns, |row| {
+                lookup::rows(holds, &[[(c"id", Is::Number(id))]], HOLD, |row| {
                     hold = Some(Self::of_columns(id, row));
                     Ok(false)
                 })?;
@@ -243,12 +241,12 @@ impl Hold {
                 (c"expires_at", Is::At(self.expires_at)),
                 (c"hold_id", Is::Number(self.id)),
             ];
-            if write::delete(held, &key, held_columns, |_| Ok(()))?.is_none() {
+            if write::delete(held, &key, HELD, |_| Ok(()))?.is_none() {
                 return Ok(false);
             }
         }
         let key = [(c"id", Is::Number(self.id))];
-        let deleted = write::delete(pg::relation(c"budget_holds"), &key, hold_columns, |_| Ok(()))?;
+        let deleted = write::delete(pg::relation(c"budget_holds"), &key, HOLD, |_| Ok(()))?;
         Ok(deleted == Some(Deleted::Rows(1)))
     }
 }

@@ -13,6 +13,7 @@ use pgrx::pg_sys::panic::ErrorReport;
 use crate::error::failed;
 use crate::locks;
 use crate::pg;
+use crate::pg::row::Names;
 use crate::query::{self, Row};
 
 use call::Asker;
@@ -26,9 +27,7 @@ mod tail;
 const MOST_REMEMBERED: usize = 10_000;
 
 /// The columns of `_held`, in the order in which they are read and written.
-fn held_columns() -> impl Iterator<Item = &'static str> {
-    ["budget_id", "hold_id", "expires_at", "amount"].into_iter()
-}
+const HELD: Names = &["budget_id", "hold_id", "expires_at", "amount"];
 
 /// A budget in its present period, and where to look for what is spent.
 struct Asked {

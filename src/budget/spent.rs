@@ -9,9 +9,10 @@ use llm_usage_core::tail::Sums;
 use pgrx::pg_sys::panic::ErrorReport;
 
 use super::tail::{self, Folded};
-use super::{Asked, Remembered, held_columns};
+use super::{Asked, HELD, Remembered};
 use crate::error::failed;
 use crate::pg::lookup::{self, Is};
+use crate::pg::row::Names;
 use crate::{error, pg, query};
 
 /// The entity, its range, and the currency of the costs.
@@ -107,14 +108,14 @@ impl Asked {
 
 /// What most budgets ask for: a row for each currency; `None` if that cannot be told.
 fn of_month(kind: Kind, id: i64, currency: &str, month: i64) -> Result<Option<Sums>, ErrorReport> {
-    let names = || ["currency", "cost", "requests", "unpriced_requests", "total_tokens"].into_iter();
+    const NAMES: Names = &["currency", "cost", "requests", "unpriced_requests", "total_tokens"];
     let keys = [
         (c"bucket", Is::At(month)),
         (c"entity_type", Is::Named(kind.word())),
         (c"entity_id", Is::Number(id)),
     ];
     let mut sums = Sums::default();
-    let is_told = lookup::rows(pg::relation(c"_by_entity_month"), &[keys], names, |row| {
+    let is_told = lookup::rows(pg::relation(c"_by_entity_month"), &[keys], NAMES, |row| {
         if row.text(0) == Some(currency) {
             sums.cost += row.decimal(1).parse::<BigDecimal>().map_err(failed)?;
         }
@@ -130,7 +131,7 @@ fn of_month(kind: Kind, id: i64, currency: &str, month: i64) -> Result<Option<Su
 fn held(id: i64) -> Result<Option<BigDecimal>, ErrorReport> {
     let keys = [(c"budget_id", Is::Number(id)), (c"expires_at", Is::After(pg::now()))];
     let mut held = BigDecimal::default();
-    let is_told = lookup::rows(pg::relation(c"_held"), &[keys], held_columns, |row| {
+    let is_told = lookup::rows(pg::relation(c"_held"), &[keys], HELD, |row| {
         held += row.decimal(3).parse::<BigDecimal>().map_err(failed)?;
         Ok(true)
     })?;

@@ -9,7 +9,7 @@ use llm_usage_core::event::event_column;
 use llm_usage_core::tail::{self, Event, Sums};
 use pgrx::pg_sys::panic::ErrorReport;
 
-use crate::direct::folded_up_to;
+use crate::direct::{EVENTS, folded_up_to};
 use crate::error::failed;
 use crate::ledger::{self, ID};
 use crate::pg;
@@ -63,7 +63,7 @@ pub fn read() -> Result<Option<Folded>, ErrorReport> {
 
 /// `None` if that cannot be told.
 fn folded() -> Result<Option<Folded>, ErrorReport> {
-    Ok(folded_up_to()?.map(|up_to| (pg::relation(c"usage_events"), up_to)))
+    Ok(folded_up_to(&EVENTS)?.map(|up_to| (pg::relation(EVENTS.table), up_to)))
 }
 
 /// What an entity did in `[from, to)` by what was read; costs in the currency only. `None` if that cannot be told.
@@ -79,7 +79,7 @@ impl Tail {
         let from = oldest.map_or(read_up_to, |id| id - 1);
         let known: HashSet<i64> = self.last.iter().copied().filter(|id| *id > from).collect();
         let mut found = HashSet::new();
-        let is_read = pg::tail::rows(self.folded.0, &[[(c"id", Is::Above(from))]], ledger::names, |row| {
+        let is_read = pg::tail::rows(self.folded.0, &[[(c"id", Is::Above(from))]], ledger::NAMES, |row| {
             let id = row.number(ID);
             if !known.contains(&id) {
                 found.insert(id);
@@ -92,7 +92,7 @@ impl Tail {
         }
         if oldest.is_none() && !self.missing.is_empty() {
             let missing: Vec<_> = self.missing.iter().map(|id| [(c"id", Is::Number(*id))]).collect();
-            pg::tail::rows(self.folded.0, &missing, ledger::names, |row| {
+            pg::tail::rows(self.folded.0, &missing, ledger::NAMES, |row| {
                 found.insert(row.number(ID));
                 self.sums.add(&event(row)?);
                 Ok(true)

@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::AddAssign;
 
 use bigdecimal::BigDecimal;
-use bigdecimal::num_bigint::BigInt;
+use bigdecimal::num_bigint::{BigInt, Sign};
 
 /// A decimal and its scale, the digits behind the point: a sum has the greatest of its parts', as in PostgreSQL.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,6 +56,30 @@ impl Amount {
         Self::Short { mantissa, scale }
     }
 
+    /// As a percentage of another, rounded half away from zero to ten digits behind the point; 0 where that is not above 0.
+    pub fn percentage_of(&self, whole: &Self) -> Self {
+        const SCALE: u32 = 10;
+        // What turns a share into a percentage of so many digits.
+        const SHIFT: i64 = SCALE as i64 + 2;
+        if let (Self::Short { mantissa, scale }, Self::Short { mantissa: of, scale: their_scale }) =
+            (self, whole)
+            && let Some(mantissa) =
+                short_quotient(*mantissa, *of, SHIFT + i64::from(*their_scale) - i64::from(*scale))
+        {
+            return Self::Short { mantissa, scale: SCALE }.shortest();
+        }
+        let ((mantissa, scale), (of, their_scale)) =
+            (self.long().into_bigint_and_scale(), whole.long().into_bigint_and_scale());
+        if of.sign() != Sign::Plus {
+            return Self::default();
+        }
+        let shift = SHIFT + their_scale - scale;
+        let power = BigInt::from(10).pow(u32::try_from(shift.unsigned_abs()).unwrap_or(u32::MAX));
+        let (mantissa, of) = if shift < 0 { (mantissa, of * power) } else { (mantissa * power, of) };
+        let half = if mantissa.sign() == Sign::Minus { -&of } else { of.clone() };
+        Self::from(BigDecimal::new((mantissa * 2 + half) / (of * 2), i64::from(SCALE))).shortest()
+    }
+
     /// The sum while it is short.
     fn short_sum(&self, other: &Self) -> Option<Self> {
         let (Self::Short { mantissa, scale }, Self::Short { mantissa: added, scale: their_scale }) =
@@ -71,6 +95,18 @@ impl Amount {
         let sum = aligned(*mantissa, *scale, common)?.checked_add(aligned(*added, *their_scale, common)?)?;
         Some(Self::Short { mantissa: sum, scale: common })
     }
+}
+
+/// `mantissa` * 10^`shift` / `of`, rounded half away from zero; `None` of more than 128 bits, 0 where `of` is not above 0.
+fn short_quotient(mantissa: i128, of: i128, shift: i64) -> Option<i128> {
+    if of <= 0 {
+        return Some(0);
+    }
+    let power = 10_i128.checked_pow(u32::try_from(shift.unsigned_abs()).ok()?)?;
+    let (mantissa, of) =
+        if shift < 0 { (mantissa, of.checked_mul(power)?) } else { (mantissa.checked_mul(power)?, of) };
+    let half = if mantissa < 0 { -of } else { of };
+    Some(mantissa.checked_mul(2)?.checked_add(half)? / of.checked_mul(2)?)
 }
 
 impl Default for Amount {
@@ -107,12 +143,23 @@ impl AddAssign<&Amount> for Amount {
 impl fmt::Display for Amount {
     /// All digits of its scale, and no exponent.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Self::Short { mantissa, scale } = self
+            && let Some(unit) = 10_u128.checked_pow(*scale)
+        {
+            let sign = if *mantissa < 0 { "-" } else { "" };
+            let (whole, fraction) = (mantissa.unsigned_abs() / unit, mantissa.unsigned_abs() % unit);
+            return match *scale as usize {
+                0 => write!(formatter, "{sign}{whole}"),
+                digits => write!(formatter, "{sign}{whole}.{fraction:0digits$}"),
+            };
+        }
         formatter.write_str(&self.long().to_plain_string())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use bigdecimal::Signed;
     use proptest::prelude::*;
 
     use super::*;
@@ -166,6 +213,28 @@ mod tests {
             let written = expected.normalized().to_plain_string();
             prop_assert_eq!(shortest.to_string(), written.clone());
             prop_assert_eq!(shortest, Amount::from(expected.with_scale(70)).shortest(), "{}", written);
+        }
+
+        #[test]
+        fn a_percentage_is_that_of_big_decimals(part in any_amount(), whole in any_amount()) {
+            let found = part.percentage_of(&whole).long();
+            prop_assert_eq!(&found, &Amount::from(part.long()).percentage_of(&whole.long().into()).long());
+            match whole.long() > BigDecimal::default() {
+                false => prop_assert_eq!(found, BigDecimal::default()),
+                // What is left of the part by the percentage that was found is at most half of its last digit.
+                true => {
+                    let left: BigDecimal = part.long() * 100 - &found * whole.long();
+                    let most = whole.long() * BigDecimal::new(5.into(), 11);
+                    prop_assert!(left.abs() < most || (left.abs() == most && left.is_negative() != part.long().is_negative()));
+                    prop_assert!(found.fractional_digit_count() <= 10);
+                }
+            }
+        }
+
+        #[test]
+        fn it_is_written_as_a_big_decimal_is(amount in any_amount()) {
+            let expected = amount.long().to_plain_string();
+            prop_assert_eq!(amount.to_string(), expected);
         }
 
         #[test]

@@ -7,7 +7,7 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
 use super::POSTGRES_EPOCH;
-use super::row::{Columns, Room};
+use super::row::{Columns, Names, Room};
 
 /// A column, by its name, and what it has to be.
 pub type Key<'a> = (&'static CStr, Is<'a>);
@@ -71,10 +71,10 @@ impl Is<'_> {
 
 /// Hands over the rows of a table that are like one of the keys, of each in the order of an index, until it is told that no more are
 /// wanted. False if that cannot be answered: of what is no table, or has no index that begins like the keys.
-pub fn rows<'k, I: Iterator<Item = &'static str>>(
+pub fn rows<'k>(
     table: pg_sys::Oid,
     keys: &[impl AsRef<[Key<'k>]>],
-    names: impl Fn() -> I,
+    names: Names,
     mut wants_more: impl FnMut(&Columns) -> Result<bool, ErrorReport>,
 ) -> Result<bool, ErrorReport> {
     let mut result = Ok(());
@@ -89,7 +89,7 @@ pub fn rows<'k, I: Iterator<Item = &'static str>>(
         let mut hand_over = |tuple| {
             let room = match &mut room {
                 Some(room) => room,
-                None => room.insert(Room::of(relation, &names)?),
+                None => room.insert(Room::of(relation, names)?),
             };
             wants_more(&room.read(tuple))
         };

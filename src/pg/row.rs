@@ -15,6 +15,9 @@ use pgrx::varlena::{varatt_is_1b_e, varatt_is_4b_c, varlena_to_byte_slice};
 use super::{POSTGRES_EPOCH, known_generation, transaction_start};
 use crate::error::failed;
 
+/// The columns that are wanted of a table, in the order in which they are numbered then.
+pub type Names = &'static [&'static str];
+
 /// A row in its parts; columns are numbered as their names were given.
 pub struct Columns<'a> {
     places: Rc<[usize]>,
@@ -24,10 +27,7 @@ pub struct Columns<'a> {
 
 impl<'a> Columns<'a> {
     /// The row that an INSERT is about to write, as its trigger sees it, in the parts that the server has made of it already.
-    pub fn of<I: Iterator<Item = &'static str>>(
-        trigger: &'a PgTrigger,
-        names: impl FnOnce() -> I,
-    ) -> Result<Self, ErrorReport> {
+    pub fn of(trigger: &'a PgTrigger, names: Names) -> Result<Self, ErrorReport> {
         let data = trigger.trigger_data();
         let slot = data.tg_trigslot;
         if slot.is_null() {
@@ -226,10 +226,7 @@ pub struct Room {
 impl Room {
     /// # Safety
     /// The relation is open, and stays so.
-    pub unsafe fn of<I: Iterator<Item = &'static str>>(
-        relation: pg_sys::Relation,
-        names: impl FnOnce() -> I,
-    ) -> Result<Self, ErrorReport> {
+    pub unsafe fn of(relation: pg_sys::Relation, names: Names) -> Result<Self, ErrorReport> {
         // SAFETY: the relation is open.
         unsafe {
             let descriptor = (*relation).rd_att;
@@ -267,26 +264,29 @@ fn rows_of_transaction() -> u64 {
     rows
 }
 
-/// Where each table has its [`Columns`]: of one table always the same.
+/// A table and the list of names itself, by where that is and how long: the same of one list, and of no two.
+type Asked = (pg_sys::Oid, *const &'static str, usize);
+
+/// Where each table has the [`Columns`] that are asked for.
 struct Places {
     generation: u64,
-    tables: HashMap<pg_sys::Oid, Rc<[usize]>>,
-    /// The table that was asked for last: rows come in runs.
-    last: Option<(pg_sys::Oid, Rc<[usize]>)>,
+    tables: HashMap<Asked, Rc<[usize]>>,
+    /// What was asked for last: rows come in runs.
+    last: Option<(Asked, Rc<[usize]>)>,
 }
 
 impl Places {
-    fn of(&mut self, table: pg_sys::Oid, generation: u64) -> Option<Rc<[usize]>> {
+    fn of(&mut self, asked: Asked, generation: u64) -> Option<Rc<[usize]>> {
         if self.generation != generation {
             *self = Self { generation, tables: HashMap::new(), last: None };
         }
         if let Some((last, places)) = &self.last
-            && *last == table
+            && *last == asked
         {
             return Some(places.clone());
         }
-        let places = self.tables.get(&table)?.clone();
-        self.last = Some((table, places.clone()));
+        let places = self.tables.get(&asked)?.clone();
+        self.last = Some((asked, places.clone()));
         Some(places)
     }
 }
@@ -300,13 +300,11 @@ thread_local! {
 ///
 /// # Safety
 /// The relation is open.
-pub(super) unsafe fn places<I: Iterator<Item = &'static str>>(
-    relation: pg_sys::Relation,
-    names: impl FnOnce() -> I,
-) -> Result<Rc<[usize]>, ErrorReport> {
+pub(super) unsafe fn places(relation: pg_sys::Relation, names: Names) -> Result<Rc<[usize]>, ErrorReport> {
     // SAFETY: the relation is open.
     let (generation, oid) = (known_generation(), unsafe { (*relation).rd_id });
-    if let Some(places) = PLACES.with_borrow_mut(|known| known.of(oid, generation)) {
+    let asked = (oid, names.as_ptr(), names.len());
+    if let Some(places) = PLACES.with_borrow_mut(|known| known.of(asked, generation)) {
         return Ok(places);
     }
     // SAFETY: the descriptor lives as long as the relation is open.
@@ -315,7 +313,7 @@ pub(super) unsafe fn places<I: Iterator<Item = &'static str>>(
         let found = descriptor.iter().position(|column| !column.attisdropped && column.name() == name);
         found.ok_or_else(|| failed(format!("there is no column {name}")))
     };
-    let places: Rc<[usize]> = names().map(place).collect::<Result<_, _>>()?;
-    PLACES.with_borrow_mut(|known| known.tables.insert(oid, places.clone()));
+    let places: Rc<[usize]> = names.iter().copied().map(place).collect::<Result<_, _>>()?;
+    PLACES.with_borrow_mut(|known| known.tables.insert(asked, places.clone()));
     Ok(places)
 }

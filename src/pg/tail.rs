@@ -6,7 +6,7 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
 use super::lookup::{self, Is, Key};
-use super::row::Columns;
+use super::row::{Columns, Names};
 
 /// Whether any partition holds a row with a greater id that the running statement can see: all of them are asked, in
 /// its snapshot, through the keys of their own. True as well where that cannot be told, and of what is no ledger: nobody
@@ -18,16 +18,16 @@ pub fn has_rows_after(ledger: pg_sys::Oid, id: i64) -> bool {
 
 /// Hands over the rows that are like one of the keys, in no order, until it is told that no more are wanted. False if that cannot be
 /// answered.
-pub fn rows<'k, I: Iterator<Item = &'static str>>(
+pub fn rows<'k>(
     ledger: pg_sys::Oid,
     keys: &[impl AsRef<[Key<'k>]>],
-    names: impl Fn() -> I,
+    names: Names,
     mut wants_more: impl FnMut(&Columns) -> Result<bool, ErrorReport>,
 ) -> Result<bool, ErrorReport> {
     let Some(partitions) = partitions_of(ledger) else { return Ok(false) };
     let mut goes_on = true;
     for partition in partitions {
-        let is_answered = lookup::rows(partition, keys, &names, |row| {
+        let is_answered = lookup::rows(partition, keys, names, |row| {
             goes_on = wants_more(row)?;
             Ok(goes_on)
         })?;

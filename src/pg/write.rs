@@ -12,7 +12,7 @@ use pgrx::prelude::*;
 use super::lookup::{self, Key};
 use super::plain;
 use super::rights::may_freely;
-use super::row::{Columns, Room, places};
+use super::row::{Columns, Names, Room, places};
 use crate::error::failed;
 
 /// A table that is open to take rows. After an error the server closes it.
@@ -30,9 +30,9 @@ pub struct Table {
 impl Table {
     /// `None` if rows have to be written by a statement: of what is no plain table, has other columns than those named, or more that an
     /// INSERT would do than to fire the trigger that calls the named function of ours.
-    pub fn open<I: Iterator<Item = &'static str>>(
+    pub fn open(
         table: pg_sys::Oid,
-        names: impl FnOnce() -> I,
+        names: Names,
         types: &[pg_sys::Oid],
         trigger: Option<&CStr>,
     ) -> Result<Option<Self>, ErrorReport> {
@@ -196,10 +196,10 @@ pub enum Deleted {
 
 /// Deletes the rows of a table that are like a key, in the active snapshot, and hands each over. `None` if that has to be done by a
 /// statement.
-pub fn delete<I: Iterator<Item = &'static str>>(
+pub fn delete(
     table: pg_sys::Oid,
     key: &[Key],
-    names: impl FnOnce() -> I,
+    names: Names,
     mut read: impl FnMut(&Columns) -> Result<(), ErrorReport>,
 ) -> Result<Option<Deleted>, ErrorReport> {
     let mut rows = Vec::new();

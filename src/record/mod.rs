@@ -10,6 +10,7 @@ use pgrx::prelude::*;
 
 use crate::error::{self, failed};
 use crate::pg::decimal::Decimal;
+use crate::pg::row::Names;
 use crate::pg::write::{self, Table};
 use crate::{given_id, ledger, pg, query};
 
@@ -115,10 +116,8 @@ fn take_keys(events: &[Event]) -> Result<Vec<usize>, ErrorReport> {
         return Ok(Vec::new());
     }
     keyed.sort_unstable();
-    let names =
-        || ["app_id", "event_id", "recorded_at", "billed", "request_id", "source", "quality"].into_iter();
     let table = pg::relation(c"_request_keys");
-    let mut direct = if is_direct(table) { Table::open(table, names, &KEY_TYPES, None)? } else { None };
+    let mut direct = if is_direct(table) { Table::open(table, KEY, &KEY_TYPES, None)? } else { None };
     let mut known = Vec::new();
     for (_, place) in keyed {
         let event = &events[place];
@@ -153,6 +152,7 @@ fn key(event: &Event) -> [Option<pg_sys::Datum>; 7] {
     ]
 }
 
+const KEY: Names = &["app_id", "event_id", "recorded_at", "billed", "request_id", "source", "quality"];
 const KEY_TYPES: [pg_sys::Oid; 7] = [
     pg_sys::INT8OID,
     pg_sys::INT8OID,
@@ -203,7 +203,7 @@ impl Ledger {
         let place = match self.partitions.iter().position(|(known, _)| *known == partition) {
             Some(place) => place,
             None => {
-                let table = Table::open(partition, ledger::names, &ledger::TYPES, Some(c"_check_and_price"))?;
+                let table = Table::open(partition, ledger::NAMES, &ledger::TYPES, Some(c"_check_and_price"))?;
                 self.partitions.push((partition, table));
                 self.partitions.len() - 1
             }

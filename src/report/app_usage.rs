@@ -1,13 +1,25 @@
 //! Chipp, `GET /api/v1/apps/{appId}/analytics/usage` (seed 003_6e4898c4d2d75767).
 
+use std::collections::{BTreeMap, HashSet};
+use std::ffi::CStr;
+
 use llm_usage_core::Error;
+use llm_usage_core::bitmap::{Bitmap, UnionCount};
+use llm_usage_core::calendar::{DAY, Day};
+use llm_usage_core::cut::Cut;
 use llm_usage_core::money::Exact;
+use llm_usage_core::period::Period;
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use serde::Serialize;
 
+use crate::direct::{MESSAGES, Range, Rollup, SESSIONS};
+use crate::error::failed;
+use crate::pg::lookup::{self, Is};
 use crate::{error, pg, query};
+
+const CONSUMERS: &CStr = c"_consumers";
 
 /// The granularities of the time series.
 const GRAINS: [&str; 3] = ["day", "week", "month"];
@@ -53,19 +65,109 @@ fn app_usage(
         let value = grain.to_owned();
         return Err(error::report(&Error::UnknownWord { name: "group_by", value, known: &GRAINS }));
     }
-    let args = [app_id.into(), started_after.into(), started_before.into(), grain.into()];
-    let mut rows = query::select(include_str!("app_usage.sql"), &args, |row| {
-        Ok((row.get(1)?, row.count(2)?, row.count(3)?, row.number(4)?))
-    })?
-    .into_iter();
-    // The first row is the summary: the one that counts consumers.
-    let (_, total_sessions, total_messages, unique_consumers) = error::required("summary", rows.next())?;
-    let unique_consumers = error::required("unique_consumers", unique_consumers)?;
-    let timeseries = rows
-        .filter_map(|(period, session_count, message_count, _)| {
-            Some(Entry { period: period?, session_count, message_count })
-        })
-        .collect();
-    let summary = Summary { total_sessions, unique_consumers, total_messages };
-    pg::json(&Answer { data: Data { summary, timeseries } })
+    let range = Cut::of(started_after.map(pg::micros), started_before.map(pg::micros));
+    let usage = match read(app_id, range, grain)? {
+        Some(usage) => usage,
+        None => ask(app_id, started_after, started_before, grain)?,
+    };
+    pg::json(&Answer { data: usage.into() })
+}
+
+/// Sessions and messages of each period, by its first day since 1970, and the consumers of all.
+#[derive(Default)]
+struct Usage {
+    periods: BTreeMap<i64, [i128; 2]>,
+    consumers: i128,
+}
+
+impl From<Usage> for Data {
+    fn from(Usage { periods, consumers }: Usage) -> Self {
+        let mut total = [0; 2];
+        let entry = |(day, counts): (i64, [i128; 2])| {
+            total.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
+            let [session_count, message_count] = counts.map(Exact::from);
+            let period = format!("{}T00:00:00.000Z", Day::of(day).as_ref().map_or("", Day::as_str));
+            Entry { period, session_count, message_count }
+        };
+        let timeseries = periods.into_iter().map(entry).collect();
+        let [total_sessions, total_messages] = total.map(Exact::from);
+        Self {
+            summary: Summary { total_sessions, unique_consumers: consumers.into(), total_messages },
+            timeseries,
+        }
+    }
+}
+
+fn read(app: i64, range: Cut, grain: &str) -> Result<Option<Usage>, ErrorReport> {
+    const BY_SESSION: Rollup = Rollup {
+        days: c"_by_session_day",
+        hours: c"_by_session_hour",
+        names: &["bucket", "sessions", "messages", "consumers"],
+    };
+    const TABLES: [&CStr; 4] = [BY_SESSION.days, BY_SESSION.hours, CONSUMERS, MESSAGES.table];
+    let Some(period) = Period::parse(grain) else { return Ok(None) };
+    let Some(sessions) = Range::of_app(&SESSIONS, app, range, &TABLES)? else { return Ok(None) };
+    let Some(messages) = Range::of_app(&MESSAGES, app, range, &[])? else { return Ok(None) };
+    let mut periods = BTreeMap::<i64, [i128; 2]>::new();
+    let mut add = |instant: i64, counts: [i64; 2]| {
+        let (first_day, _) = period.around(None, instant.div_euclid(DAY));
+        let sums = periods.entry(first_day).or_default();
+        sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum += i128::from(count));
+    };
+    let mut consumers = UnionCount::default();
+    let mut loose = HashSet::<Box<str>>::new();
+    let is_read = sessions.kept(&BY_SESSION, &[(c"app_id", Is::Number(app))], |row| {
+        add(row.instant(0), [row.number(1), row.number(2)]);
+        match row.is_null(3) {
+            true => Ok(()),
+            false => consumers.add(row.bytes(3)).map_err(|error| error::report(&error)),
+        }
+    })? && sessions.loose(app, |session| {
+        add(session.instant(1), [1, 0]);
+        loose.extend(session.text(2).map(Box::from));
+        Ok(())
+    })? && messages.loose(app, |message| {
+        add(message.instant(1), [0, 1]);
+        Ok(())
+    })?;
+    let (numbers, unnumbered) = numbered(&loose)?;
+    if numbers.count() > 0 {
+        consumers.add(&numbers.serialize()).map_err(|error| error::report(&error))?;
+    }
+    let consumers = i128::from(consumers.count()) + unnumbered;
+    Ok(is_read.then_some(Usage { periods, consumers }))
+}
+
+/// The numbers of consumers, and how many have none: whom no folded session names.
+fn numbered(consumers: &HashSet<Box<str>>) -> Result<(Bitmap, i128), ErrorReport> {
+    let mut numbers = Bitmap::default();
+    let keys: Vec<_> = consumers.iter().map(|consumer| [(c"consumer_id", Is::Named(consumer))]).collect();
+    lookup::rows(pg::relation(CONSUMERS), &keys, &["number"], |row| {
+        numbers.insert(row.number(0));
+        Ok(true)
+    })?;
+    let found = numbers.count();
+    Ok((numbers, consumers.len() as i128 - i128::from(found)))
+}
+
+fn ask(
+    app: i64,
+    started_after: Option<TimestampWithTimeZone>,
+    started_before: Option<TimestampWithTimeZone>,
+    grain: &str,
+) -> Result<Usage, ErrorReport> {
+    let args = [app.into(), started_after.into(), started_before.into(), grain.into()];
+    let mut usage = Usage::default();
+    query::select(include_str!("app_usage.sql"), &args, |row| {
+        // One row has the consumers alone.
+        match row.get(1)?.map(pg::days) {
+            None => usage.consumers = row.id(4)?.into(),
+            Some(day) => {
+                let count = |column| row.text(column)?.parse().map_err(failed);
+                usage.periods.insert(day, [count(2)?, count(3)?]);
+            }
+        }
+        Ok(())
+    })?;
+    Ok(usage)
 }

@@ -1,5 +1,4 @@
-SELECT trim_scale(b.budget)::text, to_char(b.budget_start_date::timestamp, 'YYYY-MM-DD'), b.entity_id, b.entity_type, b.name,
-       trim_scale(b.spent)::text, trim_scale(b.total_cost)::text, b.total_tokens::text,
-       llm_usage._percentage(b.spent, b.budget)::text, b.user_email, b.user_id
+SELECT b.entity_type, b.entity_id, b.budget, b.budget_start_date, b.spent, b.total_cost, b.total_tokens::text, b.name, b.user_id,
+       b.user_email
   FROM llm_usage.budget_activity($1, $2, $3) b
  ORDER BY b.entity_type = 'App', b.entity_id

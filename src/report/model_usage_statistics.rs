@@ -14,9 +14,10 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use serde::Serialize;
 
-use crate::direct::{self, APP_LINES, BY_APP, BY_MODEL_5MIN, MINUTES_5, Range, Rollup};
+use crate::direct::{self, APP_LINES, BY_APP, BY_MODEL_5MIN, EVENTS, MINUTES_5, Range, Rollup};
 use crate::pg::lookup::{self, Is, Key};
 use crate::pg::micros;
+use crate::pg::row::Names;
 use crate::{error, pg, query};
 
 /// `ModelUsageResponse`; its dates are those of the first and the last point.
@@ -90,18 +91,14 @@ fn read(model: &str, parts: &Parts) -> Result<Option<Sums>, ErrorReport> {
     const TABLES: [&CStr; 7] =
         [BY_MODEL.days, BY_MODEL.hours, BY_MODEL_5MIN.0, BY_APP.days, BY_APP.hours, LINES, APP_LINES.0];
     let cut = Cut::of(parts.starts.first().copied(), Some(parts.end));
-    let Some(range) = Range::of_apps(cut, &TABLES)? else { return Ok(None) };
+    let Some(range) = Range::of_apps(&EVENTS, cut, &TABLES)? else { return Ok(None) };
     let mut reading = Reading { parts, sums: vec![[0; 3]; parts.starts.len()], cut_days: parts.cut_days() };
     let mut lines = Vec::new();
-    let is_read = lookup::rows(
-        pg::relation(LINES),
-        &[[(c"model", Is::Named(model))]],
-        || ["number", "model"].into_iter(),
-        |row| {
+    let is_read =
+        lookup::rows(pg::relation(LINES), &[[(c"model", Is::Named(model))]], &["number", "model"], |row| {
             lines.push(i32::try_from(row.number(0)).map_err(error::failed)?);
             Ok(true)
-        },
-    )?;
+        })?;
     if !is_read {
         return Ok(None);
     }
@@ -139,15 +136,10 @@ fn apps_of(line: i32, apps: &[i64]) -> Result<Option<Vec<i64>>, ErrorReport> {
     let mut found = Vec::new();
     let key = |app: &i64| [(c"app_id", Is::Number(*app)), (c"line", Is::Integer(line))];
     let keys: Vec<[Key; 2]> = apps.iter().map(key).collect();
-    let is_read = lookup::rows(
-        pg::relation(APP_LINES.0),
-        &keys,
-        || APP_LINES.1.iter().copied(),
-        |row| {
-            found.push(row.number(0));
-            Ok(true)
-        },
-    )?;
+    let is_read = lookup::rows(pg::relation(APP_LINES.0), &keys, APP_LINES.1, |row| {
+        found.push(row.number(0));
+        Ok(true)
+    })?;
     Ok(is_read.then_some(found))
 }
 
@@ -226,47 +218,41 @@ impl Reading<'_> {
         let keys: Vec<_> = ranges.map(|range| within(&[line], whole(range))).collect();
         let (table, names) = BY_MODEL_5MIN;
         let bounds = self.parts.bounds();
-        lookup::rows(
-            pg::relation(table),
-            &keys,
-            || names.iter().copied(),
-            |row| {
-                let (from, to) = (row.instant(0), row.instant(0) + MINUTES_5);
-                let cut_day = self.cut_day(from);
-                let is_cut =
-                    bounds.partition_point(|at| *at <= from) != bounds.partition_point(|at| *at < to);
-                if !is_cut && apps.is_none() {
-                    let counts = [row.number(2), row.number(3)];
-                    match cut_day {
-                        Some(CutDay::Once(bound)) => self.move_to(bound, bound.is_behind_hour(), counts),
-                        _ => self.add(from, to, counts),
-                    }
-                    return Ok(true);
+        lookup::rows(pg::relation(table), &keys, names, |row| {
+            let (from, to) = (row.instant(0), row.instant(0) + MINUTES_5);
+            let cut_day = self.cut_day(from);
+            let is_cut = bounds.partition_point(|at| *at <= from) != bounds.partition_point(|at| *at < to);
+            if !is_cut && apps.is_none() {
+                let counts = [row.number(2), row.number(3)];
+                match cut_day {
+                    Some(CutDay::Once(bound)) => self.move_to(bound, bound.is_behind_hour(), counts),
+                    _ => self.add(from, to, counts),
                 }
-                let found = points::by_part([(row.bytes(4), from)], &bounds, apps);
-                for (part, sums) in found.map_err(|error| error::report(&error))? {
-                    let counts = [sums.input_tokens, sums.completion_tokens];
-                    let place = part.checked_sub(1).filter(|place| *place < self.sums.len());
-                    match cut_day {
-                        Some(CutDay::Once(bound)) => {
-                            let is_before = bound.is_behind_hour();
-                            if place == if is_before { bound.before } else { bound.after } {
-                                self.move_to(bound, is_before, counts);
-                            }
+                return Ok(true);
+            }
+            let found = points::by_part([(row.bytes(4), from)], &bounds, apps);
+            for (part, sums) in found.map_err(|error| error::report(&error))? {
+                let counts = [sums.input_tokens, sums.completion_tokens];
+                let place = part.checked_sub(1).filter(|place| *place < self.sums.len());
+                match cut_day {
+                    Some(CutDay::Once(bound)) => {
+                        let is_before = bound.is_behind_hour();
+                        if place == if is_before { bound.before } else { bound.after } {
+                            self.move_to(bound, is_before, counts);
                         }
-                        _ => self.add_to(place, counts),
                     }
+                    _ => self.add_to(place, counts),
                 }
-                Ok(true)
-            },
-        )
+            }
+            Ok(true)
+        })
     }
 }
 
 /// Hands over the bucket and the counts of each row of a rollup; false as well where so many apps and days are better joined.
 fn of_rollup(
     table: &'static CStr,
-    names: &'static [&'static str],
+    names: Names,
     owners: &[Vec<Key>],
     ranges: &[(i64, i64)],
     mut add: impl FnMut(i64, [i64; 2]),
@@ -276,15 +262,10 @@ fn of_rollup(
         return Ok(false);
     }
     let keys = owners.iter().flat_map(|owner| ranges.iter().map(|range| within(owner, *range)));
-    lookup::rows(
-        pg::relation(table),
-        &keys.collect::<Vec<_>>(),
-        || names.iter().copied(),
-        |row| {
-            add(row.instant(0), [row.number(3), row.number(4)]);
-            Ok(true)
-        },
-    )
+    lookup::rows(pg::relation(table), &keys.collect::<Vec<_>>(), names, |row| {
+        add(row.instant(0), [row.number(3), row.number(4)]);
+        Ok(true)
+    })
 }
 
 fn within<'k>(owner: &[Key<'k>], (from, to): (i64, i64)) -> Vec<Key<'k>> {

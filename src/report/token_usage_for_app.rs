@@ -11,7 +11,7 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use serde::Serialize;
 
-use crate::direct::{Range, Rollup, tokens};
+use crate::direct::{EVENTS, Range, Rollup, tokens};
 use crate::pg::lookup::Is;
 use crate::{error, pg, query};
 
@@ -52,7 +52,7 @@ fn token_usage_for_app(
 fn read(app: i64, range: Cut) -> Result<Option<BTreeMap<i64, i128>>, ErrorReport> {
     const ROLLUP: Rollup =
         Rollup { days: c"_by_entity_day", hours: c"_by_entity_hour", names: &["bucket", "total_tokens"] };
-    let Some(range) = Range::of_app(app, range, &[ROLLUP.days])? else { return Ok(None) };
+    let Some(range) = Range::of_app(&EVENTS, app, range, &[ROLLUP.days])? else { return Ok(None) };
     let mut days = BTreeMap::<i64, i128>::new();
     let mut add = |instant: i64, tokens: i64| {
         *days.entry(instant.div_euclid(DAY)).or_default() += i128::from(tokens);

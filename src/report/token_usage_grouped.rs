@@ -12,7 +12,7 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use serde::Serialize;
 
-use crate::direct::{self, Range, Rollup};
+use crate::direct::{self, EVENTS, Range, Rollup};
 use crate::pg::lookup::Is;
 use crate::pg::micros;
 use crate::pg::row::Columns;
@@ -127,7 +127,7 @@ fn read(range: Cut) -> Result<Option<Rules>, ErrorReport> {
     const ALL_APPS: i64 = -1;
     const RULE: usize = event_column("rule_type");
     const INFERENCE: usize = event_column("inference_tokens");
-    let Some(range) = Range::of_apps(range, &[ROLLUP.days, ROLLUP.hours, c"_rollups"])? else {
+    let Some(range) = Range::of_apps(&EVENTS, range, &[ROLLUP.days, ROLLUP.hours, c"_rollups"])? else {
         return Ok(None);
     };
     // The ledger has no index for what all apps did.
