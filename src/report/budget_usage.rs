@@ -128,7 +128,10 @@ impl BudgetUsage {
 }
 
 fn exact(amount: Amount) -> Result<Exact, ErrorReport> {
-    Exact::parse(&amount.shortest().to_string()).ok_or_else(|| failed("not a JSON number"))
+    match amount.shortest() {
+        Amount::Short { mantissa, scale: 0 } => Ok(mantissa.into()),
+        amount => Exact::parse(&amount.to_string()).ok_or_else(|| failed("not a JSON number")),
+    }
 }
 
 fn ask(today: i64, (from_day, to_day): (i64, i64)) -> Result<Vec<BudgetUsage>, ErrorReport> {

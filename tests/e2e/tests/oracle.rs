@@ -170,7 +170,17 @@ fn model_usage_statistics_is_exact() {
 fn budget_usage_is_exact() {
     let today = today();
     let bound = move || option::of(day_edges(today));
-    let cases = (scenarios(book(today, MOST_EVENTS)), (bound(), bound()));
+    // Whole months, which are read in another way than days.
+    let months = (-13..3_i32, 0..14).prop_map(move |(first, more)| {
+        let start = |months: i32| {
+            let month = today.year() * 12 + today.month0().cast_signed() + months;
+            let day =
+                NaiveDate::from_ymd_opt(month.div_euclid(12), month.rem_euclid(12).cast_unsigned() + 1, 1);
+            day.expect("a month")
+        };
+        (Some(Edge::At(start(first))), Some(Edge::At(start(first + more) - TimeDelta::days(1))))
+    });
+    let cases = (scenarios(book(today, MOST_EVENTS)), prop_oneof![2 => (bound(), bound()), 1 => months]);
     check(cases, |Asking { transaction, book, now }, &(start, end)| {
         // From the start of the month of an end that has none.
         prop_assume!(start.is_some() || matches!(end, None | Some(Edge::At(_))));

@@ -12,8 +12,10 @@ INSERT INTO llm_usage.usage_events (app_id, model, occurred_at, prompt_tokens) V
 -- Ties of tokens are ordered by the bytes of the model; app 0 answers for the events without one.
 SELECT llm_usage.app_token_usage(40);
 SELECT llm_usage.app_token_usage(0, '2025-03-01', '2025-03-31');
--- Budgets: euros are not added to dollars; names of the unregistered; app 0 and LLM 0 make no row.
+-- Budgets: euros are not added to dollars; names of the unregistered and the nameless; app 0 and LLM 0 make no row.
 INSERT INTO llm_usage.budgets (entity_type, entity_id, amount, currency, start_date) VALUES ('LLM', 43, 0, 'EUR', '2031-01-31'), ('App', 40, 30, 'USD', '2020-05-15');
+INSERT INTO llm_usage.apps (id) VALUES (43);
+INSERT INTO llm_usage.budgets (entity_type, entity_id, amount) VALUES ('App', 43, 1.50);
 SELECT e FROM json_array_elements(llm_usage.budget_usage('2025-03-01', '2025-03-31')) e WHERE (e ->> 'entity_id')::int BETWEEN 40 AND 43;
 SET llm_usage.default_currency = 'EUR';
 SELECT e FROM json_array_elements(llm_usage.budget_usage('2025-03-03', '2025-03-03')) e WHERE e ->> 'entity_id' IN ('40', '41');
