@@ -25,12 +25,13 @@ summary() {
     END { printf "%s|%.3f|%.3f\n", what, us[int((NR + 1) / 2)] / 1000, us[int(NR * 0.99 + 0.99)] / 1000 }' | tee -a "$results" >&2
 }
 
-# Ours, the one by hand, and ours as a tenant asks it in turns, so that a drift of the machine's speed falls on all.
+# Ours, the one by hand, and ours as a tenant asks it in short turns, so that a drift of the machine's speed falls on all.
 in_turns() {
+  turns=12
   rm -f "$files"/ours "$files"/hand "$files"/tenant
-  for turn in 1 2 3; do
-    for who in ours hand; do latencies "$1" "$who" $((runs / 3)) >>"$files/$who"; done
-    (export PGOPTIONS="-c role=bench_tenant" && latencies "$1" ours $((runs / 3))) >>"$files/tenant"
+  for turn in $(seq "$turns"); do
+    for who in ours hand; do latencies "$1" "$who" $((runs / turns)) >>"$files/$who"; done
+    (export PGOPTIONS="-c role=bench_tenant" && latencies "$1" ours $((runs / turns))) >>"$files/tenant"
   done
   for who in ours hand tenant; do summary "$(basename "$1")" "$who" <"$files/$who"; done
 }
