@@ -3,9 +3,10 @@
 
 mod names;
 
-use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::ops::Range;
+
+use foldhash::{HashMap, HashSet};
 
 use crate::Error;
 use crate::amount::Amount;
@@ -200,7 +201,7 @@ impl Batch {
     pub fn by_app(&self, grain: Grain, within: &Range<i64>, numbers: &[i32]) -> Rows<(i64, i64, i32)> {
         let key = |(app, hour, line): &(i64, i64, usize)| (*app, grain.start(*hour), numbers[*line]);
         let rows = self.apps.iter().map(|(by, sums)| (key(by), sums));
-        summed(rows.filter(|((_, bucket, _), _)| within.contains(bucket)))
+        summed(grain, rows.filter(|((_, bucket, _), _)| within.contains(bucket)))
     }
 
     /// By the time, by apps and LLMs, and by currency.
@@ -211,7 +212,7 @@ impl Batch {
             [Spender::App(*app), Spender::Llm(line.llm_id)].map(|spender| (bucket, spender, line.currency))
         };
         let rows = self.apps.iter().flat_map(|(by, sums)| keys(by).map(|key| (key, sums)));
-        summed(rows.filter(|((bucket, _, _), _)| within.contains(bucket)))
+        grouped(rows.filter(|((bucket, _, _), _)| within.contains(bucket)))
     }
 
     /// By user, time and currency.
@@ -220,13 +221,13 @@ impl Batch {
             (*user, grain.start(*hour), self.lines.currency(*currency))
         };
         let rows = self.users.iter().map(|(by, sums)| (key(by), sums));
-        summed(rows.filter(|((_, bucket, _), _)| within.contains(bucket)))
+        summed(grain, rows.filter(|((_, bucket, _), _)| within.contains(bucket)))
     }
 
     /// By the number of the line, and time.
     pub fn by_model(&self, grain: Grain, numbers: &[i32]) -> Rows<(i32, i64)> {
         let key = |(line, bucket): &(usize, i64)| (numbers[*line], grain.start(*bucket));
-        summed(self.models.iter().map(|(by, (sums, _))| (key(by), sums)))
+        grouped(self.models.iter().map(|(by, (sums, _))| (key(by), sums)))
     }
 
     /// By the number of the line, and five minutes, with the points.
@@ -242,7 +243,7 @@ impl Batch {
 
     /// Who made a request, by app and time; `None` stands for all apps.
     pub fn active_users(&self, grain: Grain, within: &Range<i64>) -> Vec<((Option<i64>, i64), Bitmap)> {
-        let mut united: HashMap<(Option<i64>, i64), Bitmap> = HashMap::new();
+        let mut united: HashMap<(Option<i64>, i64), Bitmap> = HashMap::default();
         for ((app, hour), users) in &self.active_users {
             let bucket = grain.start(*hour);
             if within.contains(&bucket) {
@@ -262,7 +263,7 @@ impl Batch {
         let key = |(_, hour, rule_type, task): &(i64, i64, usize, Option<usize>)| {
             (grain.start(*hour), text(*rule_type), task.map(text))
         };
-        summed(self.rules.iter().map(|(by, sums)| (key(by), sums)))
+        grouped(self.rules.iter().map(|(by, sums)| (key(by), sums)))
     }
 
     /// By app, -1 standing for all, time and rule type.
@@ -270,7 +271,7 @@ impl Batch {
         let keys = |(app, hour, rule_type, _): &(i64, i64, usize, Option<usize>)| {
             [*app, ALL_APPS].map(|app| (app, grain.start(*hour), self.rule_texts.text(*rule_type)))
         };
-        summed(self.rules.iter().flat_map(|(by, sums)| keys(by).map(|key| (key, sums))))
+        grouped(self.rules.iter().flat_map(|(by, sums)| keys(by).map(|key| (key, sums))))
     }
 
     /// Whom budgets can be of, attributes aside: what events of the batch count for.
@@ -288,13 +289,39 @@ impl Batch {
 /// The rules of all apps, beside those of each.
 const ALL_APPS: i64 = -1;
 
-fn summed<'a, K: Copy + Eq + Hash + Ord>(parts: impl Iterator<Item = (K, &'a Sums)>) -> Rows<K> {
-    let mut sums: HashMap<K, Sums> = HashMap::new();
+/// What is kept by the hour.
+fn summed<'a, K: Copy + Eq + Hash + Ord>(
+    grain: Grain,
+    parts: impl Iterator<Item = (K, &'a Sums)>,
+) -> Rows<K> {
+    match grain {
+        Grain::Hour => sorted(parts),
+        Grain::Day | Grain::Month => grouped(parts),
+    }
+}
+
+/// Rows of many parts each.
+fn grouped<'a, K: Copy + Eq + Hash + Ord>(parts: impl Iterator<Item = (K, &'a Sums)>) -> Rows<K> {
+    let mut sums: HashMap<K, Sums> = HashMap::default();
     for (key, part) in parts {
         sums.entry(key).or_default().add(part);
     }
     let mut rows: Vec<_> = sums.into_iter().collect();
     rows.sort_unstable_by_key(|(key, _)| *key);
+    rows
+}
+
+/// Rows of mostly one part: to put those in order and then make rows of them takes less than to look each up and order the rows.
+fn sorted<'a, K: Copy + Ord>(parts: impl Iterator<Item = (K, &'a Sums)>) -> Rows<K> {
+    let mut parts: Vec<(K, &Sums)> = parts.collect();
+    parts.sort_unstable_by_key(|(key, _)| *key);
+    let mut rows = Rows::new();
+    for (key, part) in parts {
+        match rows.last_mut() {
+            Some((last, sums)) if *last == key => sums.add(part),
+            _ => rows.push((key, part.clone())),
+        }
+    }
     rows
 }
 

@@ -1,6 +1,6 @@
 //! What events name again and again, once, in places: to look one up allocates nothing.
 
-use std::collections::HashMap;
+use foldhash::HashMap;
 
 use super::Line;
 
