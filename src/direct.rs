@@ -87,15 +87,11 @@ impl Range {
 
     /// `[from, to)` of a tenant's apps, of all for who is none, if who asks may read that.
     pub fn of_apps(ledger: &'static Ledger, cut: Cut, tables: &[&CStr]) -> Result<Option<Self>, ErrorReport> {
-        const APPS: &str = "SELECT a.id FROM llm_usage.apps a WHERE llm_usage._is_tenant() ORDER BY a.id";
+        const APPS: &str = "SELECT a.id FROM llm_usage.apps a ORDER BY a.id";
         let apps = match seen_of(ledger, tables) {
             Sees::NotKnown => return Ok(None),
             Sees::AllRows => None,
-            Sees::RowsOfApps => match query::select(APPS, &[], |row| row.id(1))? {
-                // Of somebody else whom the policies do not bind, or of a tenant without apps.
-                apps if apps.is_empty() => return Ok(None),
-                apps => Some(apps),
-            },
+            Sees::RowsOfApps => Some(query::select(APPS, &[], |row| row.id(1))?),
         };
         Self::of(ledger, cut, apps)
     }
@@ -271,7 +267,6 @@ fn seen_of(ledger: &Ledger, tables: &[&CStr]) -> Sees {
     let always = [ledger.table, c"_fold_progress", c"_dropped_months"];
     let seen = always.iter().chain(tables).map(|table| seen(pg::relation(table)));
     match seen.max() {
-        // Who is no tenant need not see apps.
         Some(Sees::RowsOfApps) if may_select(pg::relation(c"apps")) => Sees::RowsOfApps,
         Some(Sees::AllRows) => Sees::AllRows,
         _ => Sees::NotKnown,

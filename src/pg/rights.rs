@@ -8,7 +8,7 @@ use pgrx::prelude::*;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Sees {
     AllRows,
-    /// What our policies leave: to tenants the rows of the apps that they see in `apps`, to others all.
+    /// What our policies leave to a tenant: the rows of the apps that he sees in `apps`.
     RowsOfApps,
     /// Nothing, or what only SQL can tell.
     NotKnown,
@@ -45,25 +45,24 @@ pub fn seen(table: pg_sys::Oid) -> Sees {
     match is_bound(table) {
         false => Sees::AllRows,
         // SAFETY: the table is there: it was asked for rights.
-        true if unsafe { has_our_policies_alone(table) } => Sees::RowsOfApps,
-        true => Sees::NotKnown,
+        true => unsafe { seen_through_policies(table) },
     }
 }
 
-/// Whether no policy says which rows are read but those that `_set_policies()` makes. By their names: who owns the table could as
-/// well change our functions.
-unsafe fn has_our_policies_alone(table: pg_sys::Oid) -> bool {
+/// What policies leave where none says which rows are read but those that `_set_policies()` makes. By their names: who owns the table
+/// could as well change our functions.
+unsafe fn seen_through_policies(table: pg_sys::Oid) -> Sees {
     // SAFETY: the table is held while its entry is read; a list of policies has nothing else.
     unsafe {
         // With row_security off the server raises an error, and a hook may have policies of its own.
         let hooks =
             [pg_sys::row_security_policy_hook_permissive, pg_sys::row_security_policy_hook_restrictive];
         if !pg_sys::row_security || hooks.iter().any(Option::is_some) {
-            return false;
+            return Sees::NotKnown;
         }
         let relation = pg_sys::RelationIdGetRelation(table);
         if relation.is_null() {
-            return false;
+            return Sees::NotKnown;
         }
         let policies = match (*relation).rd_rsdesc.is_null() {
             true => std::ptr::null_mut(),
@@ -76,12 +75,30 @@ unsafe fn has_our_policies_alone(table: pg_sys::Oid) -> bool {
         let mut reading = (0..count).map(policy).filter(|policy| matches!(policy.polcmd as u8, b'*' | b'r'));
         // Without a permissive one nobody would see any row.
         let has_everybody = (0..count).map(policy).any(|policy| policy.permissive);
+        let mut is_tenant = false;
         let are_ours = reading.all(|policy| {
             let name = CStr::from_ptr(policy.policy_name);
+            is_tenant |= !policy.permissive && binds(policy);
             name == if policy.permissive { c"llm_usage_everybody" } else { c"llm_usage_tenants" }
         });
         pg_sys::RelationClose(relation);
-        has_everybody && are_ours
+        match (has_everybody && are_ours, is_tenant) {
+            (false, _) => Sees::NotKnown,
+            (true, false) => Sees::AllRows,
+            (true, true) => Sees::RowsOfApps,
+        }
+    }
+}
+
+/// Whether a policy is for who asks, as the server decides it.
+unsafe fn binds(policy: &pg_sys::RowSecurityPolicy) -> bool {
+    // SAFETY: the roles of a policy are an array of oids without NULLs, kept with the table's entry.
+    unsafe {
+        let roles = Array::<pg_sys::Oid>::from_datum(pg_sys::Datum::from(policy.roles), false);
+        let is_ours = |role: pg_sys::Oid| {
+            role == pg_sys::InvalidOid || pg_sys::has_privs_of_role(pg_sys::GetUserId(), role)
+        };
+        roles.is_none_or(|roles| roles.iter_deny_null().any(is_ours))
     }
 }
 
