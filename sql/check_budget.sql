@@ -137,24 +137,36 @@ BEGIN
   END IF;
 END $$;
 
--- The same with what is not folded, if that is asked for: all of it is read.
-CREATE FUNCTION llm_usage._entity_spending(
-    for_type text, for_id bigint, for_key text, for_value text, from_time timestamptz, to_time timestamptz, by_day boolean,
-    with_tail boolean)
+-- What is not folded: all of it is read.
+CREATE FUNCTION llm_usage._tail_spending(
+    for_type text, for_id bigint, for_key text, for_value text, from_time timestamptz, to_time timestamptz)
   RETURNS TABLE (bucket timestamptz, currency text, requests bigint, unpriced_requests bigint, total_tokens numeric, cost numeric)
   LANGUAGE sql STABLE PARALLEL SAFE
   BEGIN ATOMIC
-    SELECT f.bucket, f.currency, f.requests, f.unpriced_requests, f.total_tokens, f.cost
-      FROM llm_usage._folded_spending(for_type, for_id, for_key, for_value, from_time, to_time, by_day) f
-    UNION ALL
     SELECT e.occurred_at, e.currency, e.requests::bigint, e.unpriced_requests::bigint,
            (e.input_tokens + e.completion_tokens)::numeric, e.cost
       FROM llm_usage._tail_events e
-     WHERE with_tail AND e.occurred_at >= from_time AND e.occurred_at < to_time
+     WHERE e.occurred_at >= from_time AND e.occurred_at < to_time
        AND CASE for_type WHEN 'App' THEN e.app_id = for_id WHEN 'LLM' THEN e.llm_id = for_id WHEN 'User' THEN e.user_id = for_id
                          WHEN 'Model' THEN e.model = for_value WHEN 'Vendor' THEN e.vendor = for_value
                          WHEN 'Attribute' THEN llm_usage._attr(e.attrs, for_key) = for_value ELSE true END;
   END;
+
+-- Both, the latter if it is asked for and there is any: to set up a plan over all partitions takes longer than all else.
+CREATE FUNCTION llm_usage._entity_spending(
+    for_type text, for_id bigint, for_key text, for_value text, from_time timestamptz, to_time timestamptz, by_day boolean,
+    with_tail boolean)
+  RETURNS TABLE (bucket timestamptz, currency text, requests bigint, unpriced_requests bigint, total_tokens numeric, cost numeric)
+  LANGUAGE plpgsql STABLE PARALLEL SAFE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  RETURN QUERY
+  SELECT * FROM llm_usage._folded_spending(for_type, for_id, for_key, for_value, from_time, to_time, by_day);
+  IF with_tail AND llm_usage._may_be_loose('llm_usage.usage_events'::regclass, llm_usage._folded_up_to('usage_events'), NULL, NULL) THEN
+    RETURN QUERY SELECT * FROM llm_usage._tail_spending(for_type, for_id, for_key, for_value, from_time, to_time);
+  END IF;
+END $$;
 
 -- Up to when a period's events count. Clocks of gateways differ: of a rolling budget what is dated up to a day ahead counts now.
 CREATE FUNCTION llm_usage._counted_to(period_end timestamptz, at timestamptz) RETURNS timestamptz
