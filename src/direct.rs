@@ -105,6 +105,11 @@ impl Range {
         Self { apps: self.apps.clone(), cut, ..*self }
     }
 
+    /// The same of another ledger, whose table was among those that may be read.
+    pub fn of_ledger(&self, ledger: &'static Ledger) -> Result<Option<Self>, ErrorReport> {
+        Self::of(ledger, self.cut, self.apps.clone())
+    }
+
     /// Hands over what a rollup has of whole days and hours; false if that cannot be answered.
     pub fn kept(
         &self,

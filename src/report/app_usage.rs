@@ -107,7 +107,7 @@ fn read(app: i64, range: Cut, grain: &str) -> Result<Option<Usage>, ErrorReport>
     const TABLES: [&CStr; 4] = [BY_SESSION.days, BY_SESSION.hours, CONSUMERS, MESSAGES.table];
     let Some(period) = Period::parse(grain) else { return Ok(None) };
     let Some(sessions) = Range::of_app(&SESSIONS, app, range, &TABLES)? else { return Ok(None) };
-    let Some(messages) = Range::of_app(&MESSAGES, app, range, &[])? else { return Ok(None) };
+    let Some(messages) = sessions.of_ledger(&MESSAGES)? else { return Ok(None) };
     let mut periods = BTreeMap::<i64, [i128; 2]>::new();
     let mut add = |instant: i64, counts: [i64; 2]| {
         let (first_day, _) = period.around(None, instant.div_euclid(DAY));
