@@ -35,14 +35,17 @@ pub const BY_APP: Rollup = Rollup {
 pub const BY_MODEL_5MIN: (&CStr, Names) =
     (c"_by_model_5min", &["bucket", "line", "input_tokens", "completion_tokens", "points"]);
 pub const MINUTES_5: i64 = HOUR / 12;
+/// What can stand on a line of a bill.
+pub const LINES: &CStr = c"_lines";
 /// The lines that each app has.
 pub const APP_LINES: (&CStr, Names) = (c"_app_lines", &["app_id", "line"]);
 
-/// A ledger, the columns that are read of it, and which of them are the id and the time.
+/// A ledger, the columns that are read of it, and which of them are the id, the app and the time.
 pub struct Ledger {
     pub table: &'static CStr,
     names: Names,
     id: usize,
+    app: usize,
     time: (&'static CStr, usize),
 }
 
@@ -50,16 +53,20 @@ pub static EVENTS: Ledger = Ledger {
     table: c"usage_events",
     names: ledger::NAMES,
     id: ledger::ID,
+    app: event_column("app_id"),
     time: (c"occurred_at", event_column("occurred_at")),
 };
 pub static SESSIONS: Ledger = Ledger {
     table: c"sessions",
-    names: &["id", "started_at", "consumer_id"],
+    names: &["id", "started_at", "consumer_id", "app_id"],
     id: 0,
+    app: 3,
     time: (c"started_at", 1),
 };
 pub static MESSAGES: Ledger =
-    Ledger { table: c"messages", names: &["id", "sent_at"], id: 0, time: (c"sent_at", 1) };
+    Ledger { table: c"messages", names: &["id", "sent_at", "app_id"], id: 0, app: 2, time: (c"sent_at", 1) };
+/// So many apps and times are better joined than looked up one by one.
+pub const MOST_SCANS: usize = 20_000;
 
 /// A range of instants and the apps that are asked for, ascending, `None` for all; and how far the ledger is folded.
 pub struct Range {
@@ -211,7 +218,7 @@ impl Range {
         })
     }
 
-    /// Hands over the rows of the range that are not folded yet, all or those that are like a key.
+    /// Hands over the rows of the range and its apps that are not folded yet, all or those that are like a key.
     pub fn tail(
         &self,
         of: Option<Key>,
@@ -220,7 +227,9 @@ impl Range {
         let (_, time) = self.ledger.time;
         let key: Vec<Key> = [(c"id", Is::Above(self.folded_up_to))].into_iter().chain(of).collect();
         pg::tail::rows(pg::relation(self.ledger.table), &[key], self.ledger.names, |row| {
-            if (self.cut.first..self.cut.last).contains(&row.instant(time)) {
+            let app = row.number(self.ledger.app);
+            let is_seen = self.apps.as_ref().is_none_or(|apps| apps.binary_search(&app).is_ok());
+            if is_seen && (self.cut.first..self.cut.last).contains(&row.instant(time)) {
                 add(row)?;
             }
             Ok(true)
@@ -254,6 +263,23 @@ impl Range {
         })?;
         Ok(is_dropped || !is_told)
     }
+}
+
+/// Hands over what is known of lines; false if that is not all of them.
+pub fn lines(
+    numbers: impl Iterator<Item = i64>,
+    names: Names,
+    mut add: impl FnMut(&Columns),
+) -> Result<bool, ErrorReport> {
+    let key = |line| Ok([(c"number", Is::Integer(i32::try_from(line).map_err(failed)?))]);
+    let keys: Vec<[Key; 1]> = numbers.map(key).collect::<Result<_, ErrorReport>>()?;
+    let mut found = 0;
+    lookup::rows(pg::relation(LINES), &keys, names, |row| {
+        add(row);
+        found += 1;
+        Ok(true)
+    })?;
+    Ok(found == keys.len())
 }
 
 /// Input and completion tokens of an event.

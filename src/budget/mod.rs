@@ -233,7 +233,8 @@ fn asked(row: &Row) -> Result<Asked, ErrorReport> {
     })
 }
 
-fn kind(word: &str) -> Result<Kind, ErrorReport> {
+/// What a row says that it is of.
+pub fn kind(word: &str) -> Result<Kind, ErrorReport> {
     Kind::named(word).ok_or_else(|| failed(format!("an entity of type {word}")))
 }
 

@@ -4,7 +4,8 @@ use std::fmt;
 use std::ops::AddAssign;
 
 use bigdecimal::BigDecimal;
-use bigdecimal::num_bigint::{BigInt, Sign};
+use bigdecimal::Signed;
+use bigdecimal::num_bigint::BigInt;
 
 /// A decimal and its scale, the digits behind the point: a sum has the greatest of its parts', as in PostgreSQL.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,26 +59,17 @@ impl Amount {
 
     /// As a percentage of another, rounded half away from zero to ten digits behind the point; 0 where that is not above 0.
     pub fn percentage_of(&self, whole: &Self) -> Self {
-        const SCALE: u32 = 10;
-        // What turns a share into a percentage of so many digits.
-        const SHIFT: i64 = SCALE as i64 + 2;
-        if let (Self::Short { mantissa, scale }, Self::Short { mantissa: of, scale: their_scale }) =
-            (self, whole)
-            && let Some(mantissa) =
-                short_quotient(*mantissa, *of, SHIFT + i64::from(*their_scale) - i64::from(*scale))
-        {
-            return Self::Short { mantissa, scale: SCALE }.shortest();
-        }
-        let ((mantissa, scale), (of, their_scale)) =
-            (self.long().into_bigint_and_scale(), whole.long().into_bigint_and_scale());
-        if of.sign() != Sign::Plus {
+        const SCALE: i64 = 10;
+        // Twice what turns a share into a percentage of so many digits: a half more is a whole one then.
+        const TWICE: i64 = 2_000_000_000_000;
+        let (part, whole) = (self.long(), whole.long());
+        if !whole.is_positive() {
             return Self::default();
         }
-        let shift = SHIFT + their_scale - scale;
-        let power = BigInt::from(10).pow(u32::try_from(shift.unsigned_abs()).unwrap_or(u32::MAX));
-        let (mantissa, of) = if shift < 0 { (mantissa, of * power) } else { (mantissa * power, of) };
-        let half = if mantissa.sign() == Sign::Minus { -&of } else { of.clone() };
-        Self::from(BigDecimal::new((mantissa * 2 + half) / (of * 2), i64::from(SCALE))).shortest()
+        let scale = part.fractional_digit_count().max(whole.fractional_digit_count());
+        let [part, whole] = [part, whole].map(|decimal| decimal.with_scale(scale).into_bigint_and_scale().0);
+        let half = if part.is_negative() { -&whole } else { whole.clone() };
+        Self::from(BigDecimal::new((part * TWICE + half) / (whole * 2), SCALE)).shortest()
     }
 
     /// The sum while it is short.
@@ -95,18 +87,6 @@ impl Amount {
         let sum = aligned(*mantissa, *scale, common)?.checked_add(aligned(*added, *their_scale, common)?)?;
         Some(Self::Short { mantissa: sum, scale: common })
     }
-}
-
-/// `mantissa` * 10^`shift` / `of`, rounded half away from zero; `None` of more than 128 bits, 0 where `of` is not above 0.
-fn short_quotient(mantissa: i128, of: i128, shift: i64) -> Option<i128> {
-    if of <= 0 {
-        return Some(0);
-    }
-    let power = 10_i128.checked_pow(u32::try_from(shift.unsigned_abs()).ok()?)?;
-    let (mantissa, of) =
-        if shift < 0 { (mantissa, of.checked_mul(power)?) } else { (mantissa.checked_mul(power)?, of) };
-    let half = if mantissa < 0 { -of } else { of };
-    Some(mantissa.checked_mul(2)?.checked_add(half)? / of.checked_mul(2)?)
 }
 
 impl Default for Amount {
@@ -159,7 +139,6 @@ impl fmt::Display for Amount {
 
 #[cfg(test)]
 mod tests {
-    use bigdecimal::Signed;
     use proptest::prelude::*;
 
     use super::*;

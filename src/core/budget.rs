@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 
 use bigdecimal::{BigDecimal, Signed, Zero};
 
-/// What budgets are of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// What budgets are of, in the order in which `budget_usage()` shows them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
-    App,
     Llm,
+    App,
     User,
     Model,
     Vendor,

@@ -12,8 +12,8 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use serde::Serialize;
 
-use crate::direct::{self, APP_LINES, BY_APP, BY_MODEL_5MIN, EVENTS, Range};
-use crate::pg::lookup::{self, Is};
+use crate::direct::{self, APP_LINES, BY_APP, BY_MODEL_5MIN, EVENTS, LINES, Range};
+use crate::pg::lookup::Is;
 use crate::{error, ledger, pg, query};
 
 #[derive(Serialize)]
@@ -107,7 +107,7 @@ struct Line {
 }
 
 fn read(app: i64, range: Cut) -> Result<Option<Models>, ErrorReport> {
-    const TABLES: [&CStr; 5] = [BY_APP.days, BY_APP.hours, c"_lines", APP_LINES.0, BY_MODEL_5MIN.0];
+    const TABLES: [&CStr; 5] = [BY_APP.days, BY_APP.hours, LINES, APP_LINES.0, BY_MODEL_5MIN.0];
     let Some(range) = Range::of_app(&EVENTS, app, range, &TABLES)? else { return Ok(None) };
     let mut lines = HashMap::<i64, Line>::new();
     let add_line = |lines: &mut HashMap<i64, Line>, line, counts: [i64; 3], is_there| {
@@ -146,17 +146,12 @@ fn read(app: i64, range: Cut) -> Result<Option<Models>, ErrorReport> {
 /// The sums of lines as those of their models.
 fn models_of(lines: HashMap<i64, Sums>) -> Result<Option<Models>, ErrorReport> {
     let mut models = Models::new();
-    let mut found = 0;
-    let key = |line: &i64| [(c"number", Is::Integer(i32::try_from(*line).unwrap_or_default()))];
-    let keys: Vec<_> = lines.keys().map(key).collect();
-    lookup::rows(pg::relation(c"_lines"), &keys, &["number", "model"], |row| {
+    let are_known = direct::lines(lines.keys().copied(), &["number", "model"], |row| {
         if let Some(sums) = lines.get(&row.number(0)) {
-            found += 1;
             add_to(&mut models, row.text(1).unwrap_or_default(), *sums);
         }
-        Ok(true)
     })?;
-    Ok((found == lines.len()).then_some(models))
+    Ok(are_known.then_some(models))
 }
 
 fn ask(

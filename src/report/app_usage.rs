@@ -130,12 +130,15 @@ fn read(app: i64, range: Cut, grain: &str) -> Result<Option<Usage>, ErrorReport>
         add(message.instant(1), [0, 1]);
         Ok(())
     })?;
+    if !is_read {
+        return Ok(None);
+    }
     let (numbers, unnumbered) = numbered(&loose)?;
     if numbers.count() > 0 {
         consumers.add(&numbers.serialize()).map_err(|error| error::report(&error))?;
     }
     let consumers = i128::from(consumers.count()) + unnumbered;
-    Ok(is_read.then_some(Usage { periods, consumers }))
+    Ok(Some(Usage { periods, consumers }))
 }
 
 /// The numbers of consumers, and how many have none: whom no folded session names.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::ffi::CStr;
 
 use llm_usage_core::amount::Amount;
+use llm_usage_core::budget::Kind;
 use llm_usage_core::calendar::{DAY, Day, asked_days, day_start, month, next_month};
 use llm_usage_core::cut::Cut;
 use llm_usage_core::event::event_column;
@@ -14,7 +15,8 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use serde::Serialize;
 
-use crate::direct::{self, EVENTS, Range, Rollup};
+use crate::budget::kind;
+use crate::direct::{self, EVENTS, LINES, MOST_SCANS, Range, Rollup};
 use crate::error::failed;
 use crate::pg::decimal::Decimal;
 use crate::pg::lookup::{self, Is, Key};
@@ -52,29 +54,8 @@ fn budget_usage(
     pg::json(&entities)
 }
 
-/// An App or an LLM.
+/// An LLM or an App, in the order of the answer.
 type Entity = (Kind, i64);
-
-/// In the order of the answer.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum Kind {
-    Llm,
-    App,
-}
-
-impl Kind {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Llm => "LLM",
-            Self::App => "App",
-        }
-    }
-
-    fn of(word: Option<&str>) -> Result<Self, ErrorReport> {
-        let kind = [Self::Llm, Self::App].into_iter().find(|kind| Some(kind.word()) == word);
-        kind.ok_or_else(|| failed("neither an App nor an LLM"))
-    }
-}
 
 /// What is shown of a budget.
 struct Shown {
@@ -146,7 +127,7 @@ fn ask(today: i64, (from_day, to_day): (i64, i64)) -> Result<Vec<BudgetUsage>, E
             total_tokens: row.text(7)?.parse().map_err(failed)?,
         };
         let registered = Registered { name: row.get(8)?, user_id: row.id(9)?, user_email: row.get(10)? };
-        BudgetUsage::of((Kind::of(row.get(1)?)?, row.id(2)?), budget, spending, Some(registered))
+        BudgetUsage::of((kind(&row.text(1)?)?, row.id(2)?), budget, spending, Some(registered))
     })
 }
 
@@ -183,7 +164,6 @@ const DAYS: &CStr = c"_by_entity_day";
 /// Of a tenant's apps, since others have a part in what an LLM has.
 const BY_APP: Rollup =
     Rollup { names: &["bucket", "line", "input_tokens", "completion_tokens", "cost"], ..direct::BY_APP };
-const LINES: &CStr = c"_lines";
 
 /// As the rollups of whole months, the days of budgets that begin on another day, and the tail have it; `None` of days that are no
 /// whole months, too.
@@ -214,7 +194,7 @@ fn budgets(today: i64) -> Result<Entities, ErrorReport> {
             currency: row.text(4)?,
             period: anchor.map(|(from, to)| (day_start(from), day_start(to))),
         };
-        Ok(((Kind::of(row.get(1)?)?, row.id(2)?), (Some(budget), Spending::default())))
+        Ok(((kind(&row.text(1)?)?, row.id(2)?), (Some(budget), Spending::default())))
     })?;
     Ok(rows.into_iter().collect())
 }
@@ -270,7 +250,7 @@ impl Reading {
     ) -> Result<bool, ErrorReport> {
         let Some(keys) = keys_of_months(months, range.apps.as_deref()) else { return Ok(false) };
         let is_read = lookup::rows(pg::relation(MONTHS), &keys, BY_ENTITY, |row| {
-            let entity = (Kind::of(row.text(0))?, row.number(1));
+            let entity = (kind(row.text(0).unwrap_or_default())?, row.number(1));
             let is_in_period = is_present && self.period(entity).is_none();
             self.add(entity, &Used::of(row)?, is_in_period, is_asked);
             Ok(true)
@@ -299,7 +279,7 @@ impl Reading {
         };
         let keys: Vec<[Key; 4]> = self.entities.iter().filter_map(key).collect();
         lookup::rows(pg::relation(DAYS), &keys, BY_ENTITY, |row| {
-            self.add((Kind::of(row.text(0))?, row.number(1)), &Used::of(row)?, true, false);
+            self.add((kind(row.text(0).unwrap_or_default())?, row.number(1)), &Used::of(row)?, true, false);
             Ok(true)
         })
     }
@@ -312,10 +292,6 @@ impl Reading {
         const CURRENCY: usize = event_column("currency");
         let [present, asked] = [self.present, self.asked].map(|cut| (cut.first, cut.last));
         range.tail(None, |event| {
-            let app = event.number(APP);
-            if range.apps.as_ref().is_some_and(|apps| apps.binary_search(&app).is_err()) {
-                return Ok(());
-            }
             let at = event.instant(TIME);
             let is_within = |(from, to): (i64, i64)| (from..to).contains(&at);
             let (input, completion) = direct::tokens(event);
@@ -324,7 +300,7 @@ impl Reading {
                 cost: cost(event, COST)?,
                 tokens: input + completion,
             };
-            for entity in [(Kind::App, app), (Kind::Llm, event.number(LLM))] {
+            for entity in [(Kind::App, event.number(APP)), (Kind::Llm, event.number(LLM))] {
                 let period = self.period(entity).unwrap_or(present);
                 self.add(entity, &used, is_within(period), is_within(asked));
             }
@@ -335,7 +311,6 @@ impl Reading {
 
 /// Of a tenant's apps one by one; `None` of more than are worth it.
 fn keys_of_months(months: Cut, apps: Option<&[i64]>) -> Option<Vec<Vec<Key<'static>>>> {
-    const MOST_SCANS: usize = 20_000;
     let Some(apps) = apps else {
         return Some(vec![vec![
             (c"bucket", Is::NotBefore(months.first)),
@@ -368,20 +343,16 @@ fn llms_of_apps(range: &Range) -> Result<Option<Llms>, ErrorReport> {
             return Ok(None);
         }
     }
-    let key = |line: &i64| Ok([(c"number", Is::Integer(i32::try_from(*line).map_err(failed)?))]);
-    let keys: Vec<[Key; 1]> = lines.keys().map(key).collect::<Result<_, ErrorReport>>()?;
-    let (mut llms, mut found) = (Llms::new(), 0);
-    lookup::rows(pg::relation(LINES), &keys, &["number", "llm_id", "currency"], |row| {
+    let mut llms = Llms::new();
+    let are_known = direct::lines(lines.keys().copied(), &["number", "llm_id", "currency"], |row| {
         if let Some((cost, tokens)) = lines.get(&row.number(0)) {
             let paid_in = row.text(2).unwrap_or_default().to_owned();
             let (sum, tokens_of_llm) = llms.entry((row.number(1), paid_in)).or_default();
             *sum += cost;
             *tokens_of_llm += tokens;
-            found += 1;
         }
-        Ok(true)
     })?;
-    Ok((found == lines.len()).then_some(llms))
+    Ok(are_known.then_some(llms))
 }
 
 /// The answer, with the names by which entities are registered.
@@ -391,7 +362,7 @@ fn named(entities: Entities) -> Result<Vec<BudgetUsage>, ErrorReport> {
     let args = [ids(Kind::App).into(), ids(Kind::Llm).into()];
     let registered = query::select(include_str!("registered.sql"), &args, |row| {
         let registered = Registered { name: row.get(3)?, user_id: row.id(4)?, user_email: row.get(5)? };
-        Ok(((Kind::of(row.get(1)?)?, row.id(2)?), registered))
+        Ok(((kind(&row.text(1)?)?, row.id(2)?), registered))
     })?;
     let mut registered: HashMap<Entity, Registered> = registered.into_iter().collect();
     let usage = |(entity, (budget, spending)): (Entity, (Option<Budget>, Spending))| {

@@ -14,7 +14,9 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use serde::Serialize;
 
-use crate::direct::{self, APP_LINES, BY_APP, BY_MODEL_5MIN, EVENTS, MINUTES_5, Range, Rollup};
+use crate::direct::{
+    self, APP_LINES, BY_APP, BY_MODEL_5MIN, EVENTS, LINES, MINUTES_5, MOST_SCANS, Range, Rollup,
+};
 use crate::pg::lookup::{self, Is, Key};
 use crate::pg::micros;
 use crate::pg::row::Names;
@@ -80,7 +82,6 @@ fn ask(model: &str, parts: Parts, data: &mut [DataPoint]) -> Result<(), ErrorRep
 }
 
 const BY_MODEL: Rollup = Rollup { days: c"_by_model_day", hours: c"_by_model_hour", names: BY_APP.names };
-const LINES: &CStr = c"_lines";
 
 /// Input, completion and total of each part.
 type Sums = Vec<[i128; 3]>;
@@ -118,10 +119,8 @@ fn read(model: &str, parts: &Parts) -> Result<Option<Sums>, ErrorReport> {
     }
     let is_read = range.tail(None, |event| {
         const MODEL: usize = event_column("model");
-        const APP: usize = event_column("app_id");
         const TIME: usize = event_column("occurred_at");
-        let is_seen = range.apps.as_ref().is_none_or(|apps| apps.contains(&event.number(APP)));
-        if is_seen && event.text(MODEL) == Some(model) {
+        if event.text(MODEL) == Some(model) {
             let at = event.instant(TIME);
             let (input, completion) = direct::tokens(event);
             reading.add(at, at + 1, [input, completion]);
@@ -257,7 +256,6 @@ fn of_rollup(
     ranges: &[(i64, i64)],
     mut add: impl FnMut(i64, [i64; 2]),
 ) -> Result<bool, ErrorReport> {
-    const MOST_SCANS: usize = 20_000;
     if owners.len().saturating_mul(ranges.len()) > MOST_SCANS {
         return Ok(false);
     }

@@ -151,11 +151,7 @@ fn read(range: Cut) -> Result<Option<Rules>, ErrorReport> {
             return Ok(None);
         }
     }
-    const APP: usize = event_column("app_id");
-    let is_read = range.tail(Some((c"rule_type", Is::Given)), |event| match &range.apps {
-        Some(apps) if !apps.contains(&event.number(APP)) => Ok(()),
-        _ => add_event(&mut rules, event),
-    })?;
+    let is_read = range.tail(Some((c"rule_type", Is::Given)), |event| add_event(&mut rules, event))?;
     Ok(is_read.then_some(rules))
 }
 
