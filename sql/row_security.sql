@@ -9,6 +9,7 @@ CREATE VIEW llm_usage._visible_rows (relation, condition) WITH (security_invoker
     ('messages', 'app_id = ANY (%s)'),
     ('_by_app_hour', 'app_id = ANY (%s)'),
     ('_by_app_day', 'app_id = ANY (%s)'),
+    ('_by_app_points', 'app_id = ANY (%s)'),
     ('_by_rule_type_hour', 'app_id = ANY (%s)'),
     ('_by_rule_type_day', 'app_id = ANY (%s)'),
     ('_by_session_hour', 'app_id = ANY (%s)'),

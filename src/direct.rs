@@ -31,6 +31,8 @@ pub const BY_APP: Rollup = Rollup {
     names: &["bucket", "line", "requests", "input_tokens", "completion_tokens"],
 };
 
+/// The points of apps' hours for which there was no room beside the sums.
+pub const BY_APP_POINTS: &CStr = c"_by_app_points";
 /// The events of lines, packed by 5 minutes.
 pub const BY_MODEL_5MIN: (&CStr, Names) =
     (c"_by_model_5min", &["bucket", "line", "input_tokens", "completion_tokens", "points"]);
@@ -140,58 +142,25 @@ impl Range {
         Ok(true)
     }
 
-    /// Hands over what an app's lines have of the parts of hours at the ends: the line, requests, input and completion, and whether it
-    /// certainly has events there. Of what may be in the rest of an hour alone, the same is handed over again to be taken off.
-    pub fn edges_of_lines(
-        &self,
-        app: i64,
-        mut add: impl FnMut(i64, [i64; 3], bool),
-    ) -> Result<bool, ErrorReport> {
+    /// Hands over what an app's lines have of the parts of hours at the ends: the line, requests, input and completion.
+    pub fn edges_of_lines(&self, app: i64, mut add: impl FnMut(i64, [i64; 3])) -> Result<bool, ErrorReport> {
         if self.is_dropped()? {
             return Ok(false);
         }
-        let of_app = (c"app_id", Is::Number(app));
-        let (table, names) = APP_LINES;
-        let mut lines = Vec::new();
-        if self.has_edges() {
-            let is_read = lookup::rows(pg::relation(table), &[[of_app]], names, |row| {
-                lines.push(row.number(1));
-                Ok(true)
+        for (from, to) in self.cut.ends() {
+            let key = [(c"app_id", Is::Number(app)), (c"bucket", Is::At(from - from.rem_euclid(HOUR)))];
+            let is_read = app_points(&[key], |row| {
+                let found = points::by_part([(row.bytes(2), row.instant(0))], &[from, to]);
+                for (_, sums) in found.map_err(|error| error::report(&error))? {
+                    add(row.number(1), [sums.requests, sums.input_tokens, sums.completion_tokens]);
+                }
+                Ok(())
             })?;
             if !is_read {
                 return Ok(false);
             }
         }
-        for edge in self.cut.edges() {
-            let mut is_read = true;
-            if let Some(hour) = edge.hour {
-                let keys = [[of_app, (c"bucket", Is::At(hour))]];
-                is_read = lookup::rows(pg::relation(BY_APP.hours), &keys, BY_APP.names, |row| {
-                    add(row.number(1), [2, 3, 4].map(|column| row.number(column)), false);
-                    Ok(true)
-                })?;
-            }
-            let is_read = is_read
-                && points_of(app, &lines, (edge.from, edge.to), |line, counts| match edge.hour {
-                    Some(_) => add(line, counts.map(|count| -count), false),
-                    None => add(line, counts, true),
-                })?;
-            if !is_read {
-                return Ok(false);
-            }
-        }
         Ok(true)
-    }
-
-    /// Whether a line of an app has events in those hours at the ends of which it was handed over what may be outside of the range.
-    pub fn is_in_cut_hours(&self, app: i64, line: i64) -> Result<Option<bool>, ErrorReport> {
-        let mut is_found = false;
-        for rest in self.cut.edges().filter_map(|edge| edge.rest()) {
-            if !points_of(app, &[line], rest, |_, _| is_found = true)? {
-                return Ok(None);
-            }
-        }
-        Ok(Some(is_found))
     }
 
     /// Hands over an app's folded rows of the parts of hours at the ends.
@@ -265,6 +234,20 @@ impl Range {
     }
 }
 
+/// Hands over the bucket, the line and the points of apps' hours; false if that cannot be answered.
+pub fn app_points<'k>(
+    keys: &[impl AsRef<[Key<'k>]>],
+    mut add: impl FnMut(&Columns) -> Result<(), ErrorReport>,
+) -> Result<bool, ErrorReport> {
+    const NAMES: Names = &["bucket", "line", "points"];
+    for table in [BY_APP.hours, BY_APP_POINTS] {
+        if !lookup::rows(pg::relation(table), keys, NAMES, |row| add(row).map(|()| true))? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// Hands over what is known of lines; false if that is not all of them.
 pub fn lines(
     numbers: impl Iterator<Item = i64>,
@@ -302,32 +285,6 @@ fn seen_of(ledger: &Ledger, tables: &[&CStr]) -> Sees {
         Some(Sees::AllRows) => Sees::AllRows,
         _ => Sees::NotKnown,
     }
-}
-
-/// Hands over what lines have of an app's events in `[from, to)`, a part of an hour, those that have any.
-fn points_of(
-    app: i64,
-    lines: &[i64],
-    (from, to): (i64, i64),
-    mut add: impl FnMut(i64, [i64; 3]),
-) -> Result<bool, ErrorReport> {
-    let first = from - from.rem_euclid(MINUTES_5);
-    let key = |line: &i64| {
-        let line = i32::try_from(*line).map_err(failed)?;
-        Ok([(c"line", Is::Integer(line)), (c"bucket", Is::NotBefore(first)), (c"bucket", Is::Before(to))])
-    };
-    let keys: Vec<[Key; 3]> = lines.iter().map(key).collect::<Result<_, ErrorReport>>()?;
-    let (table, names) = BY_MODEL_5MIN;
-    lookup::rows(pg::relation(table), &keys, names, |row| {
-        let packed = [(row.bytes(4), row.instant(0))];
-        let parts = points::by_part(packed, &[from, to], Some(&[app]));
-        for (_, sums) in
-            parts.map_err(|error| error::report(&error))?.into_iter().filter(|(part, _)| *part == 1)
-        {
-            add(row.number(1), [sums.requests, sums.input_tokens, sums.completion_tokens]);
-        }
-        Ok(true)
-    })
 }
 
 /// Up to which id a ledger is folded; `None` if that cannot be told.

@@ -56,8 +56,7 @@ extension_sql_file!(
         points::_points_add,
         points::_points_packed,
         points::_points_by_part,
-        points::_app_points_by_part,
-        points::_points_sorted
+        points::_points_united
     ]
 );
 extension_sql_file!("../sql/entities.sql", name = "entities", requires = ["points"]);
@@ -119,6 +118,8 @@ extension_sql_file!(
         fold::rollups::_batch_by_user,
         fold::rollups::_batch_by_model,
         fold::rollups::_batch_by_model_5min,
+        fold::rollups::_batch_by_app_hour,
+        fold::rollups::_batch_by_app_points,
         fold::rollups::_batch_active_users,
         fold::rollups::_batch_by_rule,
         fold::rollups::_batch_by_rule_type,

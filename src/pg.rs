@@ -78,16 +78,6 @@ pub fn instants<'a>(
     name: &'static str,
     array: Array<'a, TimestampWithTimeZone>,
 ) -> Result<&'a [i64], ErrorReport> {
-    elements(name, array)
-}
-
-/// The elements of an argument, not copied.
-pub fn ids<'a>(name: &'static str, array: Array<'a, i64>) -> Result<&'a [i64], ErrorReport> {
-    elements(name, array)
-}
-
-/// Of a type of 64 bits.
-fn elements<'a, T: FromDatum>(name: &'static str, array: Array<'a, T>) -> Result<&'a [i64], ErrorReport> {
     if array.contains_nulls() {
         return Err(report(&Error::NullArgument { name }));
     }

@@ -1,4 +1,28 @@
+-- Sums by app, of hours and days. points holds every event of an hour in a few bytes, so that a bound which cuts it needs no ledger. Each
+-- fold writes a row anew: of who writes much the points move on to chunks, which stay as they are.
 CREATE TABLE llm_usage._by_app_hour (
+  app_id            bigint NOT NULL,
+  bucket            timestamptz NOT NULL,
+  requests          bigint NOT NULL,
+  unpriced_requests bigint NOT NULL,
+  input_tokens      bigint NOT NULL,
+  completion_tokens bigint NOT NULL,
+  line              integer NOT NULL,
+  cost              numeric NOT NULL,
+  points            bytea NOT NULL,
+  PRIMARY KEY (app_id, bucket, line)
+) WITH (fillfactor = 90);
+CREATE TABLE llm_usage._by_app_points (
+  app_id bigint NOT NULL,
+  bucket timestamptz NOT NULL,
+  line   integer NOT NULL,
+  chunk  integer NOT NULL,
+  points bytea NOT NULL,
+  PRIMARY KEY (app_id, bucket, line, chunk)
+);
+ALTER TABLE llm_usage._by_app_hour ALTER COLUMN points SET STORAGE EXTERNAL;
+ALTER TABLE llm_usage._by_app_points ALTER COLUMN points SET STORAGE EXTERNAL;
+CREATE TABLE llm_usage._by_app_day (
   app_id            bigint NOT NULL,
   bucket            timestamptz NOT NULL,
   requests          bigint NOT NULL,
@@ -9,9 +33,9 @@ CREATE TABLE llm_usage._by_app_hour (
   cost              numeric NOT NULL,
   PRIMARY KEY (app_id, bucket, line)
 ) WITH (fillfactor = 90);
-CREATE TABLE llm_usage._by_app_day (LIKE llm_usage._by_app_hour INCLUDING INDEXES) WITH (fillfactor = 90);
 SELECT pg_catalog.pg_extension_config_dump('llm_usage._by_app_hour', '');
 SELECT pg_catalog.pg_extension_config_dump('llm_usage._by_app_day', '');
+SELECT pg_catalog.pg_extension_config_dump('llm_usage._by_app_points', '');
 -- Which lines an app ever had, also those that a rebuild finds no more: what a tenant may look up of _lines.
 CREATE TABLE llm_usage._app_lines (
   app_id bigint NOT NULL,
@@ -27,15 +51,35 @@ CREATE FUNCTION llm_usage._fold_by_app(
   SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-  INSERT INTO llm_usage._by_app_hour SELECT * FROM llm_usage._batch_by_app('hour', new_from, 'infinity');
+  INSERT INTO llm_usage._by_app_hour SELECT * FROM llm_usage._batch_by_app_hour(new_from, 'infinity');
+  INSERT INTO llm_usage._by_app_points
+  SELECT b.app_id, b.bucket, b.line, 0, b.points FROM llm_usage._batch_by_app_points(new_from, 'infinity') b;
+  INSERT INTO llm_usage._by_app_points
+  SELECT b.app_id, b.bucket, b.line, coalesce(c.chunk + 1, 0), b.points
+    FROM (SELECT b.app_id, b.bucket, b.line, b.points FROM llm_usage._batch_by_app_points('-infinity', new_from) b
+          UNION ALL
+          -- What fills a row that is about to get more.
+          SELECT b.app_id, b.bucket, b.line, k.points
+            FROM llm_usage._batch_by_app_hour('-infinity', new_from) b
+           CROSS JOIN LATERAL (
+              SELECT k.points FROM llm_usage._by_app_hour k
+               WHERE k.app_id = b.app_id AND k.bucket = b.bucket AND k.line = b.line AND octet_length(k.points) >= 1024 OFFSET 0) k
+           WHERE b.points <> '') b
+    LEFT JOIN LATERAL (
+      SELECT c.chunk FROM llm_usage._by_app_points c
+       WHERE c.app_id = b.app_id AND c.bucket = b.bucket AND c.line = b.line
+       ORDER BY c.chunk DESC LIMIT 1) c ON true;
   INSERT INTO llm_usage._by_app_hour AS kept
-  SELECT * FROM llm_usage._batch_by_app('hour', '-infinity', new_from)
+  SELECT * FROM llm_usage._batch_by_app_hour('-infinity', new_from)
   ON CONFLICT (app_id, bucket, line) DO UPDATE SET
     requests = kept.requests + excluded.requests,
     unpriced_requests = kept.unpriced_requests + excluded.unpriced_requests,
     input_tokens = kept.input_tokens + excluded.input_tokens,
     completion_tokens = kept.completion_tokens + excluded.completion_tokens,
-    cost = kept.cost + excluded.cost;
+    cost = kept.cost + excluded.cost,
+    points = CASE WHEN excluded.points = '' THEN kept.points
+                  WHEN octet_length(kept.points) >= 1024 THEN excluded.points
+                  ELSE llm_usage._points_united(ARRAY[kept.points, excluded.points]) END;
   INSERT INTO llm_usage._by_app_day AS kept
   SELECT * FROM llm_usage._batch_by_app('day', '-infinity', 'infinity')
   ON CONFLICT (app_id, bucket, line) DO UPDATE SET
@@ -49,21 +93,52 @@ BEGIN
   ON CONFLICT DO NOTHING;
 END $$;
 
+CREATE FUNCTION llm_usage._by_app_folded() RETURNS SETOF llm_usage._by_app_hour
+  LANGUAGE sql STABLE
+  BEGIN ATOMIC
+    SELECT b.app_id, b.bucket, b.requests, b.unpriced_requests, b.input_tokens, b.completion_tokens, l.number, b.cost, b.points
+      FROM (SELECT e.app_id, e.bucket, e.llm_id, e.model, e.vendor, e.currency,
+                   sum(e.requests) AS requests,
+                   coalesce(sum(e.requests) FILTER (WHERE e.cost IS NULL), 0) AS unpriced_requests,
+                   llm_usage._sum(e.input_tokens) AS input_tokens, sum(e.completion_tokens) AS completion_tokens,
+                   coalesce(sum(e.cost), 0) AS cost,
+                   llm_usage._points_agg(e.occurred_at, e.bucket, e.requests, e.input_tokens, e.completion_tokens) AS points
+              FROM (SELECT e.occurred_at, llm_usage._hour(e.occurred_at) AS bucket, e.app_id, e.llm_id, e.model COLLATE "C" AS model,
+                           e.vendor COLLATE "C" AS vendor, e.currency COLLATE "C" AS currency, e.cost,
+                           llm_usage._requests(e.requests, e.corrects) AS requests,
+                           e.prompt_tokens::bigint + e.cache_read_tokens + e.cache_write_tokens AS input_tokens,
+                           e.completion_tokens
+                      FROM llm_usage.usage_events e
+                     WHERE e.id <= llm_usage._folded_up_to('usage_events')) e
+             GROUP BY 1, 2, 3, 4, 5, 6) b
+      LEFT JOIN llm_usage._lines l ON l.model = b.model AND l.vendor IS NOT DISTINCT FROM b.vendor
+                                  AND l.llm_id = b.llm_id AND l.currency = b.currency;
+  END;
+
+-- Points are the same if those of the row and its chunks are when they are united, and each is as packing makes it.
 CREATE FUNCTION llm_usage._by_app_hour_expected() RETURNS SETOF llm_usage._by_app_hour
   LANGUAGE sql STABLE
   BEGIN ATOMIC
-    SELECT e.app_id, e.bucket, e.requests, e.unpriced_requests, e.input_tokens, e.completion_tokens, l.number, e.cost
-      FROM (SELECT e.app_id, llm_usage._hour(e.occurred_at) AS bucket, e.llm_id, e.model COLLATE "C" AS model,
-                   e.vendor COLLATE "C" AS vendor, e.currency COLLATE "C" AS currency,
-                   sum(llm_usage._requests(e.requests, e.corrects)) AS requests,
-                   coalesce(sum(llm_usage._requests(e.requests, e.corrects)) FILTER (WHERE e.cost IS NULL), 0) AS unpriced_requests,
-                   llm_usage._sum(e.prompt_tokens::bigint + e.cache_read_tokens + e.cache_write_tokens) AS input_tokens,
-                   sum(e.completion_tokens) AS completion_tokens, coalesce(sum(e.cost), 0) AS cost
-              FROM llm_usage.usage_events e
-             WHERE e.id <= llm_usage._folded_up_to('usage_events')
-             GROUP BY 1, 2, 3, 4, 5, 6) e
-      LEFT JOIN llm_usage._lines l ON l.model = e.model AND l.vendor IS NOT DISTINCT FROM e.vendor
-                                  AND l.llm_id = e.llm_id AND l.currency = e.currency;
+    WITH chunked AS MATERIALIZED (
+      SELECT c.app_id, c.bucket, c.line, array_agg(c.points) AS points FROM llm_usage._by_app_points c GROUP BY 1, 2, 3
+    )
+    SELECT b.app_id, b.bucket, b.requests, b.unpriced_requests, b.input_tokens, b.completion_tokens, b.line, b.cost,
+           coalesce(k.points, b.points)
+      FROM llm_usage._by_app_folded() b
+      LEFT JOIN chunked c ON c.app_id = b.app_id AND c.bucket = b.bucket AND c.line = b.line
+      LEFT JOIN LATERAL (
+        SELECT k.points FROM llm_usage._by_app_hour k
+         WHERE k.app_id = c.app_id AND k.bucket = c.bucket AND k.line = c.line
+           AND llm_usage._points_united(ARRAY[k.points]) = k.points
+           AND llm_usage._points_united(c.points || k.points) = b.points) k ON true;
+  END;
+CREATE FUNCTION llm_usage._by_app_points_expected() RETURNS SETOF llm_usage._by_app_points
+  LANGUAGE sql STABLE
+  BEGIN ATOMIC
+    SELECT c.*
+      FROM llm_usage._by_app_points c
+      JOIN llm_usage._by_app_hour k ON k.app_id = c.app_id AND k.bucket = c.bucket AND k.line = c.line
+     WHERE llm_usage._points_united(ARRAY[c.points]) = c.points;
   END;
 CREATE FUNCTION llm_usage._by_app_day_expected() RETURNS SETOF llm_usage._by_app_day
   LANGUAGE sql STABLE
@@ -74,7 +149,7 @@ CREATE FUNCTION llm_usage._by_app_day_expected() RETURNS SETOF llm_usage._by_app
      GROUP BY 1, 2, h.line;
   END;
 INSERT INTO llm_usage._rollups (ledger, name) VALUES ('usage_events', 'by_app');
-INSERT INTO llm_usage._rollup_tables (name) VALUES ('_by_app_hour'), ('_by_app_day');
+INSERT INTO llm_usage._rollup_tables (name) VALUES ('_by_app_hour'), ('_by_app_day'), ('_by_app_points');
 
 -- What the rollup holds of [from_time, to_time). Whoever asks for one app puts the condition outside, so that each part is
 -- read through its index.

@@ -33,14 +33,6 @@ CREATE FUNCTION llm_usage._5min(at timestamptz) RETURNS timestamptz
   LANGUAGE sql IMMUTABLE PARALLEL SAFE
   RETURN date_bin('5 minutes', at, '2000-01-01 00:00:00+00');
 
--- The chunk that the next points go to: a new one where the last is long.
-CREATE FUNCTION llm_usage._open_chunk(of_line integer, of_bucket timestamptz) RETURNS integer
-  LANGUAGE sql STABLE
-  RETURN coalesce((SELECT CASE WHEN octet_length(k.points) < 16384 THEN k.chunk ELSE k.chunk + 1 END
-                     FROM llm_usage._by_model_5min k
-                    WHERE k.line = of_line AND k.bucket = of_bucket
-                    ORDER BY k.chunk DESC LIMIT 1), 0);
-
 CREATE FUNCTION llm_usage._fold_by_model(
     after_id bigint, up_to_id bigint, from_time timestamptz, to_time timestamptz, new_from timestamptz)
   RETURNS void
@@ -51,17 +43,22 @@ BEGIN
   INSERT INTO llm_usage._by_model_5min
   SELECT b.bucket, b.requests, b.unpriced_requests, b.input_tokens, b.completion_tokens, b.line, 0, b.cost, b.points
     FROM llm_usage._batch_by_model_5min(new_from, 'infinity') b;
+  -- A new chunk where the last is long.
   INSERT INTO llm_usage._by_model_5min AS kept
-  SELECT b.bucket, b.requests, b.unpriced_requests, b.input_tokens, b.completion_tokens, b.line,
-         llm_usage._open_chunk(b.line, b.bucket), b.cost, b.points
+  SELECT b.bucket, b.requests, b.unpriced_requests, b.input_tokens, b.completion_tokens, b.line, coalesce(k.chunk, 0), b.cost, b.points
     FROM llm_usage._batch_by_model_5min('-infinity', new_from) b
+    LEFT JOIN LATERAL (
+      SELECT CASE WHEN octet_length(k.points) < 16384 THEN k.chunk ELSE k.chunk + 1 END AS chunk
+        FROM llm_usage._by_model_5min k
+       WHERE k.line = b.line AND k.bucket = b.bucket
+       ORDER BY k.chunk DESC LIMIT 1) k ON true
   ON CONFLICT (line, bucket, chunk) DO UPDATE SET
     requests = kept.requests + excluded.requests,
     unpriced_requests = kept.unpriced_requests + excluded.unpriced_requests,
     input_tokens = kept.input_tokens + excluded.input_tokens,
     completion_tokens = kept.completion_tokens + excluded.completion_tokens,
     cost = kept.cost + excluded.cost,
-    points = kept.points || excluded.points;
+    points = llm_usage._points_united(ARRAY[kept.points, excluded.points]);
   INSERT INTO llm_usage._by_model_hour AS kept
   SELECT * FROM llm_usage._batch_by_model('hour')
   ON CONFLICT (line, bucket) DO UPDATE SET
@@ -90,9 +87,9 @@ CREATE FUNCTION llm_usage._by_model_folded()
                    coalesce(sum(e.requests) FILTER (WHERE e.cost IS NULL), 0) AS unpriced_requests,
                    llm_usage._sum(e.input_tokens) AS input_tokens, sum(e.completion_tokens) AS completion_tokens,
                    coalesce(sum(e.cost), 0) AS cost,
-                   llm_usage._points_agg(e.occurred_at, e.bucket, e.app_id, e.requests, e.input_tokens, e.completion_tokens)
+                   llm_usage._points_agg(e.occurred_at, e.bucket, e.requests, e.input_tokens, e.completion_tokens)
                      AS points
-              FROM (SELECT e.occurred_at, llm_usage._5min(e.occurred_at) AS bucket, e.app_id, e.llm_id, e.model COLLATE "C" AS model,
+              FROM (SELECT e.occurred_at, llm_usage._5min(e.occurred_at) AS bucket, e.llm_id, e.model COLLATE "C" AS model,
                            e.vendor COLLATE "C" AS vendor, e.currency COLLATE "C" AS currency, e.cost,
                            llm_usage._requests(e.requests, e.corrects) AS requests,
                            e.prompt_tokens::bigint + e.cache_read_tokens + e.cache_write_tokens AS input_tokens,
@@ -104,7 +101,7 @@ CREATE FUNCTION llm_usage._by_model_folded()
                                   AND l.llm_id = b.llm_id AND l.currency = b.currency;
   END;
 
--- Points stand in the order of their folds, in as many chunks as those made: they are the same if they are the same when sorted.
+-- Points are in as many chunks as folds made: they are the same if they are the same when united, and each chunk is as packing makes it.
 CREATE FUNCTION llm_usage._by_model_5min_expected() RETURNS SETOF llm_usage._by_model_5min
   LANGUAGE sql STABLE
   BEGIN ATOMIC
@@ -114,7 +111,8 @@ CREATE FUNCTION llm_usage._by_model_5min_expected() RETURNS SETOF llm_usage._by_
         SELECT (sum(k.requests), sum(k.unpriced_requests), sum(k.input_tokens), sum(k.completion_tokens), sum(k.cost))
                  IS NOT DISTINCT FROM (b.requests::numeric, b.unpriced_requests::numeric, b.input_tokens::numeric,
                                        b.completion_tokens::numeric, b.cost)
-               AND llm_usage._points_sorted(string_agg(k.points, '')) = llm_usage._points_sorted(b.points) AS is_same
+               AND bool_and(llm_usage._points_united(ARRAY[k.points]) = k.points)
+               AND llm_usage._points_united(array_agg(k.points)) = b.points AS is_same
           FROM llm_usage._by_model_5min k
          WHERE k.line = b.line AND k.bucket = b.bucket) s
      CROSS JOIN LATERAL (

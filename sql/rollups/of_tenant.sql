@@ -84,41 +84,6 @@ BEGIN
   END IF;
 END $$;
 
--- The apps whose events alone a tenant's sessions see, ascending.
-CREATE FUNCTION llm_usage._tenant_apps() RETURNS bigint[]
-  LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER
-  SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  owner CONSTANT bigint := (SELECT CASE WHEN count(t.id) = count(*) AND min(t.id) = max(t.id) THEN min(t.id) END
-                              FROM (SELECT coalesce(r.tenant, llm_usage._tenant()) AS id FROM llm_usage._tenant_roles() r) t);
-BEGIN
-  RETURN ARRAY(SELECT a.id FROM llm_usage.apps a WHERE a.owner_id = owner ORDER BY a.id);
-END $$;
-
--- Of hours that bounds cut, what the points of all apps hold of the tenant's: those no tenant may read.
-CREATE FUNCTION llm_usage._cut_hours_of_apps(lines integer[], starts timestamptz[], to_time timestamptz)
-  RETURNS TABLE (part integer, requests bigint, input_tokens bigint, completion_tokens bigint)
-  LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER
-  SET search_path = pg_catalog, pg_temp
-  SET plan_cache_mode = force_generic_plan
-AS $$
-DECLARE
-  bounds CONSTANT timestamptz[] := starts || to_time;
-  apps   CONSTANT bigint[] := llm_usage._tenant_apps();
-BEGIN
-  RETURN QUERY
-  SELECT p.part, p.requests, p.input_tokens, p.completion_tokens
-    FROM (SELECT array_agg(k.points) AS points, array_agg(k.bucket) AS buckets
-            FROM (SELECT DISTINCT llm_usage._hour(c.at) AS bucket FROM unnest(bounds) c (at) WHERE c.at <> llm_usage._hour(c.at)) h
-           CROSS JOIN unnest(lines) l (number)
-           CROSS JOIN LATERAL (
-              SELECT k.bucket, k.points FROM llm_usage._by_model_5min k
-               WHERE k.line = l.number AND k.bucket >= h.bucket AND k.bucket < h.bucket + interval '1 hour' OFFSET 0) k
-           GROUP BY h.bucket) k
-   CROSS JOIN LATERAL llm_usage._app_points_by_part(k.points, k.buckets, bounds, apps) p;
-END $$;
-
 -- One model between any instants: what no bound cuts from the days and hours of its apps, hours that are cut from points. Of a day
 -- that one bound cuts, which an app has with all its lines, the hours of the shorter side are read: the longer has what is left.
 -- An index is reached below a policy by what was computed before, not by what is added up for each row: that may fail, and tell on what.
@@ -172,20 +137,17 @@ CREATE FUNCTION llm_usage._between_of_apps(for_model text, starts timestamptz[],
         UNION ALL
         SELECT h.long_part, h.long_part, -1 WHERE h.cuts = 1) p
     UNION ALL
-    SELECT c.part, c.part, c.requests, c.input_tokens, c.completion_tokens
-      FROM llm_usage._cut_hours_of_apps(ARRAY(SELECT l.number FROM line l), starts, to_time) c
-     WHERE current_user = llm_usage._caller()
-    UNION ALL
-    -- Within a function that runs with a tenant's rights the policies are that tenant's, and who asks may be another's.
-    SELECT width_bucket(e.occurred_at, starts || to_time), width_bucket(e.occurred_at, starts || to_time),
-           e.requests, e.input_tokens, e.completion_tokens
-      FROM (SELECT DISTINCT llm_usage._hour(c.at) AS bucket, llm_usage._hour(c.at) + interval '1 hour' AS until
-              FROM cut c
-             WHERE current_user <> llm_usage._caller() AND c.at <> llm_usage._hour(c.at) AND llm_usage._has_events(c.at, c.at)) h
-     CROSS JOIN LATERAL (
-        SELECT e.* FROM llm_usage._folded_events e
-         WHERE e.occurred_at >= h.bucket AND e.occurred_at < h.until OFFSET 0) e
-     WHERE e.model = for_model;
+    SELECT p.part, p.part, p.requests, p.input_tokens, p.completion_tokens
+      FROM (SELECT array_agg(k.points) AS points, array_agg(k.bucket) AS buckets
+              FROM (SELECT DISTINCT llm_usage._hour(c.at) AS bucket FROM cut c WHERE c.at <> llm_usage._hour(c.at)) h
+             CROSS JOIN LATERAL (
+                SELECT k.bucket, k.points FROM llm_usage._by_app_hour k
+                 WHERE k.bucket = h.bucket AND k.line = ANY (ARRAY(SELECT l.number FROM line l))
+                UNION ALL
+                SELECT k.bucket, k.points FROM llm_usage._by_app_points k
+                 WHERE k.bucket = h.bucket AND k.line = ANY (ARRAY(SELECT l.number FROM line l)) OFFSET 0) k
+             GROUP BY h.bucket) k
+     CROSS JOIN LATERAL llm_usage._points_by_part(k.points, k.buckets, starts || to_time) p;
   END;
 -- To plan it for each array of bounds takes longer than to run it.
 CREATE FUNCTION llm_usage._tenant_between(for_model text, starts timestamptz[], to_time timestamptz)

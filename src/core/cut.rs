@@ -29,41 +29,11 @@ impl Cut {
     }
 }
 
-/// A part of an hour that is read event by event: to be added, or taken from the hour that is added as a whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Edge {
-    pub from: i64,
-    pub to: i64,
-    pub hour: Option<i64>,
-}
-
-impl Edge {
-    fn of(from: i64, to: i64) -> Self {
-        let is_whole = |at: i64| at.rem_euclid(HOUR) == 0;
-        match to - from <= HOUR / 2 {
-            false if is_whole(to) => Self { from: to - HOUR, to: from, hour: Some(to - HOUR) },
-            false if is_whole(from) => Self { from: to, to: from + HOUR, hour: Some(from) },
-            _ => Self { from, to, hour: None },
-        }
-    }
-
-    /// What is left of the hour that is added as a whole.
-    pub fn rest(&self) -> Option<(i64, i64)> {
-        let hour = self.hour?;
-        Some(if self.from == hour { (self.to, hour + HOUR) } else { (hour, self.from) })
-    }
-}
-
 impl Cut {
-    /// The parts of hours at the ends.
+    /// The parts of hours at the ends, each of one hour.
     pub fn ends(&self) -> impl Iterator<Item = (i64, i64)> + use<> {
         let ends = [(self.first, self.first_hour), (self.last_hour, self.last)];
         ends.into_iter().filter(|(from, to)| from < to)
-    }
-
-    /// The same by the shorter side of the hours that they are of.
-    pub fn edges(&self) -> impl Iterator<Item = Edge> + use<> {
-        self.ends().map(|(from, to)| Edge::of(from, to))
     }
 }
 
@@ -128,23 +98,16 @@ mod tests {
 
     proptest! {
         #[test]
-        fn edges_are_what_is_in_no_whole_hour(from in 0..5 * HOUR, width in 0..3 * HOUR, is_round in any::<(bool, bool)>()) {
+        fn ends_are_what_is_in_no_whole_hour(from in 0..5 * HOUR, width in 0..3 * HOUR, is_round in any::<(bool, bool)>()) {
             let round = |at: i64, is_round| if is_round { at - at.rem_euclid(HOUR) } else { at };
             let (from, to) = (round(from, is_round.0), round(from + width, is_round.1));
             let cut = Cut::of(Some(from), Some(to));
             for at in [from - 1, from, from + 1, to - 1, to, to + 1].into_iter().chain((0..80).map(|part| part * HOUR / 10 + 7)) {
-                let signs = cut.edges().map(|edge| {
-                    let is_in_hour = edge.hour.is_some_and(|hour| (hour..hour + HOUR).contains(&at));
-                    let is_read = (edge.from..edge.to).contains(&at);
-                    i32::from(is_in_hour) + if edge.hour.is_some() { -i32::from(is_read) } else { i32::from(is_read) }
-                });
+                let is_at_end = cut.ends().filter(|(from, to)| (*from..*to).contains(&at)).count();
                 let is_whole = (cut.first_hour..cut.last_hour).contains(&at);
-                prop_assert_eq!(signs.sum::<i32>() + i32::from(is_whole), i32::from((cut.first..cut.last).contains(&at)));
+                prop_assert_eq!(is_at_end + usize::from(is_whole), usize::from((cut.first..cut.last).contains(&at)));
             }
-            for edge in cut.edges().filter(|edge| edge.hour.is_some()) {
-                prop_assert!(edge.rest() == Some((cut.first, cut.first_hour)) || edge.rest() == Some((cut.last_hour, cut.last)));
-            }
-            prop_assert!(cut.edges().all(|edge| edge.to - edge.from <= HOUR / 2 || edge.hour.is_none() && cut.last - cut.first < HOUR));
+            prop_assert!(cut.ends().all(|(from, to)| from.div_euclid(HOUR) == (to - 1).div_euclid(HOUR)));
         }
 
         #[test]

@@ -11,7 +11,7 @@ use pgrx::pg_sys::FunctionCallInfo;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-use crate::error::{failed, report};
+use crate::error::failed;
 use crate::pg;
 use crate::pg::decimal::Decimal;
 
@@ -66,7 +66,7 @@ fn _batch_add(
         cost: cost.map(Decimal::amount).transpose()?,
         rule,
     };
-    pg::state_mut::<Batch>(&mut batch, call)?.add(&event).map_err(|error| report(&error))?;
+    pg::state_mut::<Batch>(&mut batch, call)?.add(&event);
     Ok(batch)
 }
 

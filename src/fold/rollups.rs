@@ -13,7 +13,7 @@ use crate::error::{raise, report};
 use crate::pg;
 use crate::pg::decimal::Decimal;
 
-/// The rows of `_by_app_hour` or `_by_app_day` whose time begins in `[from_time, to_time)`.
+/// The rows of `_by_app_day`, or of another grain, whose time begins in `[from_time, to_time)`.
 #[pg_extern(schema = "llm_usage", requires = ["schema"])]
 fn _batch_by_app(
     grain: &str,
@@ -49,6 +49,68 @@ fn _batch_by_app(
             raise(Decimal::of(&sums.cost)),
         )
     })))
+}
+
+/// The rows of `_by_app_hour`, without points where those are many.
+#[pg_extern(schema = "llm_usage", requires = ["schema"])]
+fn _batch_by_app_hour(
+    from_time: TimestampWithTimeZone,
+    to_time: TimestampWithTimeZone,
+) -> Result<
+    TableIterator<
+        'static,
+        (
+            name!(app_id, i64),
+            name!(bucket, TimestampWithTimeZone),
+            name!(requests, i64),
+            name!(unpriced_requests, i64),
+            name!(input_tokens, i64),
+            name!(completion_tokens, i64),
+            name!(line, i32),
+            name!(cost, Decimal),
+            name!(points, Vec<u8>),
+        ),
+    >,
+    ErrorReport,
+> {
+    let rows = held(|held| {
+        let rows = held.batch.by_app_hour(&range(from_time, to_time), held.numbers()?);
+        rows.map_err(|error| report(&error))
+    })?;
+    Ok(TableIterator::new(rows.into_iter().map(|((app_id, bucket, line), (sums, points))| {
+        (
+            app_id,
+            instant(bucket),
+            sums.requests,
+            sums.unpriced_requests,
+            sums.input_tokens,
+            sums.completion_tokens,
+            line,
+            raise(Decimal::of(&sums.cost)),
+            points,
+        )
+    })))
+}
+
+/// Those many, for rows of `_by_app_points`.
+#[pg_extern(schema = "llm_usage", requires = ["schema"])]
+fn _batch_by_app_points(
+    from_time: TimestampWithTimeZone,
+    to_time: TimestampWithTimeZone,
+) -> Result<
+    TableIterator<
+        'static,
+        (name!(app_id, i64), name!(bucket, TimestampWithTimeZone), name!(line, i32), name!(points, Vec<u8>)),
+    >,
+    ErrorReport,
+> {
+    let rows = held(|held| {
+        let rows = held.batch.by_app_points(&range(from_time, to_time), held.numbers()?);
+        rows.map_err(|error| report(&error))
+    })?;
+    Ok(TableIterator::new(
+        rows.into_iter().map(|((app_id, bucket, line), (_, points))| (app_id, instant(bucket), line, points)),
+    ))
 }
 
 /// Those of `_by_entity_hour`, `_by_entity_day` or `_by_entity_month`.
@@ -198,8 +260,11 @@ fn _batch_by_model_5min(
     >,
     ErrorReport,
 > {
-    let rows = held(|held| Ok(held.batch.by_model_5min(&range(from_time, to_time), held.numbers()?)))?;
-    Ok(TableIterator::new(rows.into_iter().map(|((line, bucket), sums, points)| {
+    let rows = held(|held| {
+        let rows = held.batch.by_model_5min(&range(from_time, to_time), held.numbers()?);
+        rows.map_err(|error| report(&error))
+    })?;
+    Ok(TableIterator::new(rows.into_iter().map(|((line, bucket), (sums, points))| {
         (
             instant(bucket),
             sums.requests,

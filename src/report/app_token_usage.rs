@@ -12,7 +12,7 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use serde::Serialize;
 
-use crate::direct::{self, APP_LINES, BY_APP, BY_MODEL_5MIN, EVENTS, LINES, Range};
+use crate::direct::{self, APP_LINES, BY_APP, BY_APP_POINTS, EVENTS, LINES, Range};
 use crate::pg::lookup::Is;
 use crate::{error, ledger, pg, query};
 
@@ -98,41 +98,17 @@ fn add_to(models: &mut Models, model: &str, added: Sums) {
     }
 }
 
-/// What is known of a line.
-#[derive(Default)]
-struct Line {
-    sums: Sums,
-    /// Whether it certainly has events, which may sum up to nothing.
-    is_there: bool,
-}
-
 fn read(app: i64, range: Cut) -> Result<Option<Models>, ErrorReport> {
-    const TABLES: [&CStr; 5] = [BY_APP.days, BY_APP.hours, LINES, APP_LINES.0, BY_MODEL_5MIN.0];
+    // Which lines a tenant sees is what the app's lines say.
+    const TABLES: [&CStr; 5] = [BY_APP.days, BY_APP.hours, BY_APP_POINTS, LINES, APP_LINES.0];
     let Some(range) = Range::of_app(&EVENTS, app, range, &TABLES)? else { return Ok(None) };
-    let mut lines = HashMap::<i64, Line>::new();
-    let add_line = |lines: &mut HashMap<i64, Line>, line, counts: [i64; 3], is_there| {
-        let kept = lines.entry(line).or_default();
-        add(&mut kept.sums, counts.map(i128::from));
-        kept.is_there |= is_there;
-    };
+    let mut lines = HashMap::<i64, Sums>::new();
+    let mut add_line = |line, counts: [i64; 3]| add(lines.entry(line).or_default(), counts.map(i128::from));
     let is_read = range.kept(&BY_APP, &[(c"app_id", Is::Number(app))], |row| {
-        add_line(&mut lines, row.number(1), [2, 3, 4].map(|column| row.number(column)), true);
+        add_line(row.number(1), [2, 3, 4].map(|column| row.number(column)));
         Ok(())
-    })? && range
-        .edges_of_lines(app, |line, counts, is_there| add_line(&mut lines, line, counts, is_there))?;
-    let mut sums = HashMap::new();
-    for (line, kept) in lines {
-        let is_there = match kept.is_there || kept.sums != Sums::default() {
-            true => Some(true),
-            false => range.is_in_cut_hours(app, line)?,
-        };
-        match is_there {
-            Some(true) => sums.insert(line, kept.sums),
-            Some(false) => None,
-            None => return Ok(None),
-        };
-    }
-    let Some(mut models) = models_of(sums)?.filter(|_| is_read) else { return Ok(None) };
+    })? && range.edges_of_lines(app, add_line)?;
+    let Some(mut models) = models_of(lines)?.filter(|_| is_read) else { return Ok(None) };
     let is_read = range.tail(Some((c"app_id", Is::Number(app))), |event| {
         const MODEL: usize = event_column("model");
         let (input, completion) = direct::tokens(event);

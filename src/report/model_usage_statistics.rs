@@ -15,7 +15,8 @@ use pgrx::prelude::*;
 use serde::Serialize;
 
 use crate::direct::{
-    self, APP_LINES, BY_APP, BY_MODEL_5MIN, EVENTS, LINES, MINUTES_5, MOST_SCANS, Range, Rollup,
+    self, APP_LINES, BY_APP, BY_APP_POINTS, BY_MODEL_5MIN, EVENTS, LINES, MINUTES_5, MOST_SCANS, Range,
+    Rollup,
 };
 use crate::pg::lookup::{self, Is, Key};
 use crate::pg::micros;
@@ -87,10 +88,18 @@ const BY_MODEL: Rollup = Rollup { days: c"_by_model_day", hours: c"_by_model_hou
 type Sums = Vec<[i128; 3]>;
 
 /// The sums of all parts as the rollups have them: of days that no bound cuts, of cut days the hours, of cut hours the 5 minutes, of cut
-/// 5 minutes the points. To a tenant of his apps, of which there are days and hours, and points alone of what is shorter.
+/// 5 minutes the points. To a tenant of his apps, of which there are days and hours, and of cut hours the points.
 fn read(model: &str, parts: &Parts) -> Result<Option<Sums>, ErrorReport> {
-    const TABLES: [&CStr; 7] =
-        [BY_MODEL.days, BY_MODEL.hours, BY_MODEL_5MIN.0, BY_APP.days, BY_APP.hours, LINES, APP_LINES.0];
+    const TABLES: [&CStr; 8] = [
+        BY_MODEL.days,
+        BY_MODEL.hours,
+        BY_MODEL_5MIN.0,
+        BY_APP.days,
+        BY_APP.hours,
+        BY_APP_POINTS,
+        LINES,
+        APP_LINES.0,
+    ];
     let cut = Cut::of(parts.starts.first().copied(), Some(parts.end));
     let Some(range) = Range::of_apps(&EVENTS, cut, &TABLES)? else { return Ok(None) };
     let mut reading = Reading { parts, sums: vec![[0; 3]; parts.starts.len()], cut_days: parts.cut_days() };
@@ -103,19 +112,12 @@ fn read(model: &str, parts: &Parts) -> Result<Option<Sums>, ErrorReport> {
     if !is_read {
         return Ok(None);
     }
-    for line in lines {
-        let apps = match &range.apps {
-            None => None,
-            Some(apps) => match apps_of(line, apps)? {
-                None => return Ok(None),
-                // What only others use is not looked at: how long that takes would tell of it.
-                Some(apps) if apps.is_empty() => continue,
-                apps => apps,
-            },
-        };
-        if !reading.line(line, apps.as_deref())? {
-            return Ok(None);
-        }
+    let is_read = match &range.apps {
+        None => reading.all(&lines)?,
+        Some(apps) => reading.of_apps(&lines, apps)?,
+    };
+    if !is_read {
+        return Ok(None);
     }
     let is_read = range.tail(None, |event| {
         const MODEL: usize = event_column("model");
@@ -175,19 +177,36 @@ impl Reading<'_> {
         self.cut_days.get(&(at - at.rem_euclid(DAY))).copied()
     }
 
-    /// All but the tail of a line: of a tenant's apps, or of all.
-    fn line(&mut self, line: i32, apps: Option<&[i64]>) -> Result<bool, ErrorReport> {
-        let is_line = (c"line", Is::Integer(line));
-        let (rollup, owners): (_, Vec<Vec<Key>>) = match apps {
-            None => (BY_MODEL, vec![vec![is_line]]),
-            Some(apps) => {
-                (BY_APP, apps.iter().map(|app| vec![(c"app_id", Is::Number(*app)), is_line]).collect())
+    /// All but the tail of lines.
+    fn all(&mut self, lines: &[i32]) -> Result<bool, ErrorReport> {
+        for line in lines {
+            let line = (c"line", Is::Integer(*line));
+            if !self.days_and_hours(&BY_MODEL, &[vec![line]])? || !self.minutes(line)? {
+                return Ok(false);
             }
-        };
+        }
+        Ok(true)
+    }
+
+    /// The same of a tenant's apps.
+    fn of_apps(&mut self, lines: &[i32], apps: &[i64]) -> Result<bool, ErrorReport> {
+        for line in lines {
+            // What only others use is not looked at: how long that takes would tell of it.
+            let Some(apps) = apps_of(*line, apps)? else { return Ok(false) };
+            let is_line = (c"line", Is::Integer(*line));
+            let keys: Vec<_> = apps.iter().map(|app| vec![(c"app_id", Is::Number(*app)), is_line]).collect();
+            if !self.days_and_hours(&BY_APP, &keys)? || !self.points(&keys)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn days_and_hours(&mut self, rollup: &Rollup, owners: &[Vec<Key>]) -> Result<bool, ErrorReport> {
         let first = self.parts.starts[0];
         let days = [(first - first.rem_euclid(DAY), self.parts.end)];
         let is_read =
-            of_rollup(rollup.days, rollup.names, &owners, &days, |day, counts| match self.cut_day(day) {
+            of_rollup(rollup.days, rollup.names, owners, &days, |day, counts| match self.cut_day(day) {
                 Some(CutDay::Once(bound)) if bound.is_early() => self.add_to(bound.after, counts),
                 Some(CutDay::Once(bound)) => self.add_to(bound.before, counts),
                 _ => self.add(day, day + DAY, counts),
@@ -198,53 +217,77 @@ impl Reading<'_> {
         });
         let hours: Vec<(i64, i64)> = hours.filter(|(from, to)| from < to).collect();
         Ok(is_read
-            && of_rollup(rollup.hours, rollup.names, &owners, &hours, |hour, counts| {
+            && of_rollup(rollup.hours, rollup.names, owners, &hours, |hour, counts| {
                 match self.cut_day(hour) {
                     Some(CutDay::Once(bound)) => self.move_to(bound, bound.is_early(), counts),
                     _ => self.add(hour, hour + HOUR, counts),
                 }
-            })?
-            && self.minutes(is_line, apps)?)
+            })?)
     }
 
-    /// Of hours that bounds cut.
-    fn minutes(&mut self, line: Key, apps: Option<&[i64]>) -> Result<bool, ErrorReport> {
-        let ranges = self.parts.cut_hours().into_iter().map(|hour| match self.cut_day(hour) {
+    /// Of hours that bounds cut, the time that is not where the whole hour was added.
+    fn cut_hours(&self) -> Vec<(i64, i64)> {
+        let time = |hour| match self.cut_day(hour) {
             Some(CutDay::Once(bound)) => bound.minutes(),
             _ => (hour, hour + HOUR),
-        });
+        };
+        self.parts.cut_hours().into_iter().map(time).collect()
+    }
+
+    /// What a line has of that.
+    fn minutes(&mut self, line: Key) -> Result<bool, ErrorReport> {
         let whole = |(from, to): (i64, i64)| (from - from.rem_euclid(MINUTES_5), to);
-        let keys: Vec<_> = ranges.map(|range| within(&[line], whole(range))).collect();
+        let keys: Vec<_> = self.cut_hours().into_iter().map(|time| within(&[line], whole(time))).collect();
         let (table, names) = BY_MODEL_5MIN;
         let bounds = self.parts.bounds();
         lookup::rows(pg::relation(table), &keys, names, |row| {
             let (from, to) = (row.instant(0), row.instant(0) + MINUTES_5);
-            let cut_day = self.cut_day(from);
             let is_cut = bounds.partition_point(|at| *at <= from) != bounds.partition_point(|at| *at < to);
-            if !is_cut && apps.is_none() {
-                let counts = [row.number(2), row.number(3)];
-                match cut_day {
-                    Some(CutDay::Once(bound)) => self.move_to(bound, bound.is_behind_hour(), counts),
-                    _ => self.add(from, to, counts),
-                }
+            if is_cut {
+                self.add_points(row.bytes(4), from, &bounds)?;
                 return Ok(true);
             }
-            let found = points::by_part([(row.bytes(4), from)], &bounds, apps);
-            for (part, sums) in found.map_err(|error| error::report(&error))? {
-                let counts = [sums.input_tokens, sums.completion_tokens];
-                let place = part.checked_sub(1).filter(|place| *place < self.sums.len());
-                match cut_day {
-                    Some(CutDay::Once(bound)) => {
-                        let is_before = bound.is_behind_hour();
-                        if place == if is_before { bound.before } else { bound.after } {
-                            self.move_to(bound, is_before, counts);
-                        }
-                    }
-                    _ => self.add_to(place, counts),
-                }
+            let counts = [row.number(2), row.number(3)];
+            match self.cut_day(from) {
+                Some(CutDay::Once(bound)) => self.move_to(bound, bound.is_behind_hour(), counts),
+                _ => self.add(from, to, counts),
             }
             Ok(true)
         })
+    }
+
+    /// What apps have of that on a line.
+    fn points(&mut self, owners: &[Vec<Key>]) -> Result<bool, ErrorReport> {
+        let times = self.cut_hours();
+        if owners.len().saturating_mul(times.len()) > MOST_SCANS {
+            return Ok(false);
+        }
+        let hour = |(from, _): &(i64, i64)| (c"bucket", Is::At(from - from.rem_euclid(HOUR)));
+        let keys = owners.iter().flat_map(|owner| {
+            times.iter().map(move |time| owner.iter().copied().chain([hour(time)]).collect::<Vec<Key>>())
+        });
+        let bounds = self.parts.bounds();
+        direct::app_points(&keys.collect::<Vec<_>>(), |row| {
+            self.add_points(row.bytes(2), row.instant(0), &bounds)
+        })
+    }
+
+    /// What points have of the time that is not where the whole hour was added.
+    fn add_points(&mut self, packing: &[u8], bucket: i64, bounds: &[i64]) -> Result<(), ErrorReport> {
+        let once = match self.cut_day(bucket) {
+            Some(CutDay::Once(bound)) => Some((bound, <[i64; 2]>::from(bound.minutes()))),
+            _ => None,
+        };
+        let bounds = once.as_ref().map_or(bounds, |(_, minutes)| minutes);
+        let found = points::by_part([(packing, bucket)], bounds);
+        for (part, sums) in found.map_err(|error| error::report(&error))? {
+            let counts = [sums.input_tokens, sums.completion_tokens];
+            match once {
+                Some((bound, _)) => self.move_to(bound, bound.is_behind_hour(), counts),
+                None => self.add_to(part.checked_sub(1), counts),
+            }
+        }
+        Ok(())
     }
 }
 

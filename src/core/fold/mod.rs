@@ -2,6 +2,7 @@
 //! `sql/rollups/`.
 
 mod names;
+mod points;
 
 use std::hash::Hash;
 use std::ops::Range;
@@ -12,11 +13,13 @@ use crate::Error;
 use crate::amount::Amount;
 use crate::bitmap::Bitmap;
 use crate::calendar::{self, DAY, HOUR};
-use crate::points::{MOST_BYTES, Point};
 use names::{Lines, Texts};
+use points::{Of, Points};
 
 /// In microseconds.
 const FIVE_MINUTES: i64 = HOUR / 12;
+/// So many points are kept beside the sums of an app's hour, in about a kilobyte.
+const MOST_IN_ROW: usize = 100;
 
 /// What the rollups keep of an event.
 #[derive(Debug, Clone)]
@@ -131,7 +134,11 @@ pub enum Spender {
 }
 
 /// The rows of a rollup, in the order of their keys.
-pub type Rows<K> = Vec<(K, Sums)>;
+pub type Rows<K, S = Sums> = Vec<(K, S)>;
+/// Those that have points, packed.
+pub type PackedRows<K> = Rows<K, (Sums, Vec<u8>)>;
+/// The same on their way, each with its place among all of its kind.
+type Places<K> = HashMap<K, (u32, Sums)>;
 
 /// Some of the ledger's events, grouped by hour, or five minutes, as finely as any rollup asks.
 #[derive(Debug, Default)]
@@ -139,11 +146,12 @@ pub struct Batch {
     events: i64,
     lines: Lines,
     /// By app, hour and line.
-    apps: HashMap<(i64, i64, usize), Sums>,
+    apps: Places<(i64, i64, usize)>,
     /// By user, hour and currency.
     users: HashMap<(Option<i64>, i64, usize), Sums>,
-    /// By line and five minutes, with the points of the events.
-    models: HashMap<(usize, i64), (Sums, Vec<u8>)>,
+    /// By line and five minutes.
+    models: Places<(usize, i64)>,
+    points: Points,
     /// By app and hour.
     active_users: HashMap<(i64, i64), Bitmap>,
     /// By app, hour, rule type and task.
@@ -152,11 +160,13 @@ pub struct Batch {
 }
 
 impl Batch {
-    pub fn add(&mut self, event: &Event) -> Result<(), Error> {
+    pub fn add(&mut self, event: &Event) {
         self.events += 1;
         let line = self.lines.place(&event.line);
         let hour = Grain::Hour.start(event.occurred_at);
-        self.apps.entry((event.app_id, hour, line)).or_default().add_event(event);
+        let of_app = add_to(&mut self.apps, (event.app_id, hour, line), event);
+        let of_model = add_to(&mut self.models, (line, floor(event.occurred_at, FIVE_MINUTES)), event);
+        self.points.add(event, of_app, of_model);
         if let Some(rule) = event.rule {
             let rule_type = self.rule_texts.place(rule.rule_type);
             let task = rule.task_id.map(|task| self.rule_texts.place(task));
@@ -164,28 +174,11 @@ impl Batch {
         }
         let currency = self.lines.currency_of(line);
         self.users.entry((event.user_id, hour, currency)).or_default().add_event(event);
-        self.add_to_model(line, event)?;
         if let Some(user) = event.user_id
             && event.requests > 0
         {
             self.active_users.entry((event.app_id, hour)).or_default().insert(user);
         }
-        Ok(())
-    }
-
-    fn add_to_model(&mut self, line: usize, event: &Event) -> Result<(), Error> {
-        let bucket = floor(event.occurred_at, FIVE_MINUTES);
-        let point = Point {
-            at: event.occurred_at - bucket,
-            app_id: event.app_id,
-            requests: event.requests,
-            input_tokens: event.input_tokens,
-            completion_tokens: event.completion_tokens,
-        };
-        let (sums, points) = self.models.entry((line, bucket)).or_default();
-        sums.add_event(event);
-        points.extend_from_slice(point.pack(&mut [0; MOST_BYTES])?);
-        Ok(())
     }
 
     pub fn events(&self) -> i64 {
@@ -200,7 +193,7 @@ impl Batch {
     /// By app, the time it was in, and the number of the line, one for each of [`Self::lines`].
     pub fn by_app(&self, grain: Grain, within: &Range<i64>, numbers: &[i32]) -> Rows<(i64, i64, i32)> {
         let key = |(app, hour, line): &(i64, i64, usize)| (*app, grain.start(*hour), numbers[*line]);
-        let rows = self.apps.iter().map(|(by, sums)| (key(by), sums));
+        let rows = self.apps.iter().map(|(by, (_, sums))| (key(by), sums));
         summed(grain, rows.filter(|((_, bucket, _), _)| within.contains(bucket)))
     }
 
@@ -211,7 +204,7 @@ impl Batch {
             let bucket = grain.start(*hour);
             [Spender::App(*app), Spender::Llm(line.llm_id)].map(|spender| (bucket, spender, line.currency))
         };
-        let rows = self.apps.iter().flat_map(|(by, sums)| keys(by).map(|key| (key, sums)));
+        let rows = self.apps.iter().flat_map(|(by, (_, sums))| keys(by).map(|key| (key, sums)));
         grouped(rows.filter(|((bucket, _, _), _)| within.contains(bucket)))
     }
 
@@ -227,18 +220,55 @@ impl Batch {
     /// By the number of the line, and time.
     pub fn by_model(&self, grain: Grain, numbers: &[i32]) -> Rows<(i32, i64)> {
         let key = |(line, bucket): &(usize, i64)| (numbers[*line], grain.start(*bucket));
-        grouped(self.models.iter().map(|(by, (sums, _))| (key(by), sums)))
+        grouped(self.models.iter().map(|(by, (_, sums))| (key(by), sums)))
+    }
+
+    /// By app, hour and the number of the line, with the points, if those are few.
+    pub fn by_app_hour(
+        &self,
+        within: &Range<i64>,
+        numbers: &[i32],
+    ) -> Result<PackedRows<(i64, i64, i32)>, Error> {
+        self.packed_by_app(within, numbers, |_| true, |count| count <= MOST_IN_ROW)
+    }
+
+    /// The points of the others.
+    pub fn by_app_points(
+        &self,
+        within: &Range<i64>,
+        numbers: &[i32],
+    ) -> Result<PackedRows<(i64, i64, i32)>, Error> {
+        let are_many = |count| count > MOST_IN_ROW;
+        self.packed_by_app(within, numbers, are_many, are_many)
+    }
+
+    fn packed_by_app(
+        &self,
+        within: &Range<i64>,
+        numbers: &[i32],
+        is_wanted: impl Fn(usize) -> bool,
+        has_points: impl Fn(usize) -> bool,
+    ) -> Result<PackedRows<(i64, i64, i32)>, Error> {
+        let count = |place: u32| self.points.count(Of::App, place);
+        let key = |(app, hour, line): &(i64, i64, usize)| (*app, *hour, numbers[*line]);
+        let rows = self.apps.iter().map(|(by, row)| (key(by), row));
+        let rows =
+            rows.filter(|((_, hour, _), (place, _))| within.contains(hour) && is_wanted(count(*place)));
+        packed(rows, |(_, hour, _), place| match has_points(count(place)) {
+            true => self.points.packed(Of::App, place, *hour),
+            false => Ok(Vec::new()),
+        })
     }
 
     /// By the number of the line, and five minutes, with the points.
-    pub fn by_model_5min(&self, within: &Range<i64>, numbers: &[i32]) -> Vec<((i32, i64), Sums, Vec<u8>)> {
-        let is_within = |((_, bucket), _): &(&(usize, i64), _)| within.contains(bucket);
-        let row = |((line, bucket), (sums, points)): (&(usize, i64), &(Sums, Vec<u8>))| {
-            ((numbers[*line], *bucket), sums.clone(), points.clone())
-        };
-        let mut rows: Vec<_> = self.models.iter().filter(is_within).map(row).collect();
-        rows.sort_unstable_by_key(|(key, _, _)| *key);
-        rows
+    pub fn by_model_5min(
+        &self,
+        within: &Range<i64>,
+        numbers: &[i32],
+    ) -> Result<PackedRows<(i32, i64)>, Error> {
+        let rows = self.models.iter().map(|((line, bucket), row)| ((numbers[*line], *bucket), row));
+        let rows = rows.filter(|((_, bucket), _)| within.contains(bucket));
+        packed(rows, |(_, bucket), place| self.points.packed(Of::Model, place, *bucket))
     }
 
     /// Who made a request, by app and time; `None` stands for all apps.
@@ -286,6 +316,26 @@ impl Batch {
     }
 }
 
+/// Returns the place of the row that the event is in.
+fn add_to<K: Eq + Hash>(rows: &mut Places<K>, key: K, event: &Event) -> u32 {
+    // A batch has no more rows than events, and fewer of those.
+    let next = u32::try_from(rows.len()).unwrap_or(u32::MAX);
+    let (place, sums) = rows.entry(key).or_insert_with(|| (next, Sums::default()));
+    sums.add_event(event);
+    *place
+}
+
+/// Rows in the order of their keys, with their points.
+fn packed<'a, K: Copy + Ord>(
+    rows: impl Iterator<Item = (K, &'a (u32, Sums))>,
+    points: impl Fn(&K, u32) -> Result<Vec<u8>, Error>,
+) -> Result<PackedRows<K>, Error> {
+    let mut rows: Vec<_> = rows.collect();
+    rows.sort_unstable_by_key(|(key, _)| *key);
+    let packed = |(key, (place, sums)): (K, &(u32, Sums))| Ok((key, (sums.clone(), points(&key, *place)?)));
+    rows.into_iter().map(packed).collect()
+}
+
 /// The rules of all apps, beside those of each.
 const ALL_APPS: i64 = -1;
 
@@ -315,7 +365,7 @@ fn grouped<'a, K: Copy + Eq + Hash + Ord>(parts: impl Iterator<Item = (K, &'a Su
 fn sorted<'a, K: Copy + Ord>(parts: impl Iterator<Item = (K, &'a Sums)>) -> Rows<K> {
     let mut parts: Vec<(K, &Sums)> = parts.collect();
     parts.sort_unstable_by_key(|(key, _)| *key);
-    let mut rows = Rows::new();
+    let mut rows: Rows<K> = Vec::new();
     for (key, part) in parts {
         match rows.last_mut() {
             Some((last, sums)) if *last == key => sums.add(part),

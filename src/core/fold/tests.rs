@@ -4,6 +4,7 @@ use bigdecimal::BigDecimal;
 use proptest::prelude::*;
 
 use super::*;
+use crate::points::Point;
 
 const ALL_TIME: Range<i64> = i64::MIN..i64::MAX;
 const NUMBERS: [i32; 8] = [7, 3, 5, 1, 8, 2, 6, 4];
@@ -30,7 +31,7 @@ fn event(occurred_at: i64, line: Line<'static>) -> Event<'static> {
 fn batch(events: &[Event]) -> Batch {
     let mut batch = Batch::default();
     for event in events {
-        batch.add(event).expect("an event");
+        batch.add(event);
     }
     batch
 }
@@ -67,7 +68,7 @@ fn time_before_1970_is_cut_as_any_other() {
     let starts = [Grain::Hour, Grain::Day, Grain::Month]
         .map(|grain| batch.by_app(grain, &ALL_TIME, &NUMBERS)[0].0.1 / HOUR);
     assert_eq!(starts, [-1, -24, -24 * 31]);
-    assert_eq!(batch.by_model_5min(&ALL_TIME, &NUMBERS)[0].0, (7, -FIVE_MINUTES));
+    assert_eq!(batch.by_model_5min(&ALL_TIME, &NUMBERS).expect("points")[0].0, (7, -FIVE_MINUTES));
 }
 
 #[test]
@@ -186,21 +187,40 @@ proptest! {
         let (batch, within) = (batch(&events), from..to);
         let lines: Vec<Line> = batch.lines().collect();
         let start = |event: &Event| event.occurred_at.div_euclid(FIVE_MINUTES) * FIVE_MINUTES;
-        for ((number, at), sums, points) in batch.by_model_5min(&within, &NUMBERS) {
+        for ((number, at), (sums, points)) in batch.by_model_5min(&within, &NUMBERS).expect("points") {
             let line = lines[NUMBERS.iter().position(|known| *known == number).expect("a number")];
             let of_row: Vec<&Event> = events.iter().filter(|e| e.line == line && start(e) == at).collect();
             prop_assert!(within.contains(&at));
             prop_assert_eq!(sums.requests, of_row.iter().map(|e| i64::from(e.requests)).sum::<i64>());
             prop_assert_eq!(decimal(&sums.cost), of_row.iter().filter_map(|e| e.cost.as_ref()).map(decimal).sum::<BigDecimal>());
-            let found: Vec<Point> = crate::points::unpack(&points).collect::<Result<_, _>>().expect("points");
-            let expected: Vec<Point> = of_row.iter().map(|e| Point {
-                at: e.occurred_at - at, app_id: e.app_id, requests: e.requests,
+            let found: Vec<Point> = crate::points::unpack(&points).expect("points");
+            let mut expected: Vec<Point> = of_row.iter().map(|e| Point {
+                at: e.occurred_at - at, requests: e.requests,
                 input_tokens: e.input_tokens, completion_tokens: e.completion_tokens,
             }).collect();
+            expected.sort();
             prop_assert_eq!(found, expected);
         }
-        let rows = batch.by_model_5min(&ALL_TIME, &NUMBERS).len();
+        let rows = batch.by_model_5min(&ALL_TIME, &NUMBERS).expect("points").len();
         prop_assert_eq!(rows, events.iter().map(|e| (lines.iter().position(|l| *l == e.line), start(e))).collect::<HashSet<_>>().len());
+
+        let mut of_apps = BTreeMap::new();
+        for e in events.iter().filter(|e| within.contains(&bucket(Grain::Hour, e.occurred_at))) {
+            let place = lines.iter().position(|line| *line == e.line).expect("a line");
+            let hour = bucket(Grain::Hour, e.occurred_at);
+            of_apps.entry((e.app_id, hour, NUMBERS[place])).or_insert_with(Vec::new).push(Point {
+                at: e.occurred_at - hour, requests: e.requests,
+                input_tokens: e.input_tokens, completion_tokens: e.completion_tokens,
+            });
+        }
+        of_apps.values_mut().for_each(|points| points.sort());
+        let rows = batch.by_app_hour(&within, &NUMBERS).expect("points");
+        let sums: Vec<_> = rows.iter().map(|(key, (sums, _))| (*key, sums.clone())).collect();
+        prop_assert_eq!(sums, batch.by_app(Grain::Hour, &within, &NUMBERS));
+        let unpacked = |points: &[u8]| crate::points::unpack(points).expect("points");
+        let found: BTreeMap<_, _> = rows.iter().map(|(key, (_, points))| (*key, unpacked(points))).collect();
+        prop_assert_eq!(found, of_apps);
+        prop_assert!(batch.by_app_points(&within, &NUMBERS).is_ok_and(|rows| rows.is_empty()));
 
         let mut users: BTreeMap<(Option<i64>, i64), Bitmap> = BTreeMap::new();
         for e in events.iter().filter(|e| e.requests > 0 && within.contains(&bucket(Grain::Hour, e.occurred_at))) {
@@ -211,6 +231,17 @@ proptest! {
             }
         }
         prop_assert_eq!(batch.active_users(Grain::Hour, &within).into_iter().collect::<BTreeMap<_, _>>(), users);
+    }
+
+    #[test]
+    fn many_points_are_in_no_row_of_sums(event in any_event(), count in MOST_IN_ROW - 1..MOST_IN_ROW + 2) {
+        let batch = batch(&vec![event; count]);
+        let count_of = |rows: PackedRows<(i64, i64, i32)>| -> Vec<usize> {
+            rows.iter().map(|(_, (_, points))| crate::points::unpack(points).expect("points").len()).collect()
+        };
+        let rows = count_of(batch.by_app_hour(&ALL_TIME, &NUMBERS).expect("points"));
+        let chunks = count_of(batch.by_app_points(&ALL_TIME, &NUMBERS).expect("points"));
+        prop_assert_eq!((rows, chunks), if count > MOST_IN_ROW { (vec![0], vec![count]) } else { (vec![count], vec![]) });
     }
 
     #[test]

@@ -15,12 +15,14 @@ const TAMPER: &str = r#"DO $$
 DECLARE rollup text; ordinal bigint; columns text; sum text; BEGIN
   FOR rollup, ordinal IN SELECT name, row_number() OVER (ORDER BY name) FROM llm_usage._rollup_tables LOOP
     SELECT string_agg(quote_ident(attname), ', '),
-           min(attname) FILTER (WHERE attname IN ('requests', 'inference_tokens', 'sessions', 'users')) INTO columns, sum
+           coalesce(min(attname) FILTER (WHERE attname IN ('requests', 'inference_tokens', 'sessions', 'users')), 'points')
+      INTO columns, sum
       FROM pg_attribute WHERE attrelid = ('llm_usage.' || rollup)::regclass AND attnum > 0;
     EXECUTE CASE ordinal % 3
       WHEN 0 THEN format('DELETE FROM llm_usage.%I WHERE ctid = (SELECT min(ctid) FROM llm_usage.%1$I)', rollup)
       WHEN 1 THEN format('DELETE FROM llm_usage.%I', rollup)
-      ELSE format('UPDATE llm_usage.%I SET %I = %s', rollup, sum, CASE sum WHEN 'users' THEN '(SELECT llm_usage._bitmap_agg(42))' ELSE sum || ' + 1' END)
+      ELSE format('UPDATE llm_usage.%I SET %I = %s', rollup, sum,
+                  CASE sum WHEN 'users' THEN '(SELECT llm_usage._bitmap_agg(42))' WHEN 'points' THEN 'points || points' ELSE sum || ' + 1' END)
     END;
     INSERT INTO public.tampered VALUES (rollup);
   END LOOP;
@@ -38,13 +40,14 @@ fn months_left(client: &mut Client) -> i64 {
     number(client, "SELECT min(months_to_rebuild) FROM llm_usage.status()")
 }
 
-/// Events, sessions and messages of some months, some of them not folded.
+/// Events, sessions and messages of some months, some of them not folded, and one app's hour with more than its row has room for.
 fn fill(client: &mut Client, writer: Client) {
     run(
         client,
         r#"INSERT INTO llm_usage.reported_attrs VALUES ('team');
            INSERT INTO llm_usage.usage_events (model, attrs, occurred_at)
-           SELECT 'm', jsonb_build_object('team', n % 3), now() - n * interval '9 days' FROM generate_series(1, 12) n"#,
+           SELECT 'm', jsonb_build_object('team', n % 3), now() - n * interval '9 days' FROM generate_series(1, 12) n;
+           INSERT INTO llm_usage.usage_events (model, occurred_at) SELECT 'm', '2025-03-05 10:00Z' FROM generate_series(1, 150)"#,
     );
     let mut writer = Writer::new(writer, "filler".to_owned(), 1, 6);
     for transaction in 0..60 {

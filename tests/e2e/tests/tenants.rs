@@ -492,6 +492,7 @@ fn what_is_read_without_a_plan_is_what_policies_leave() {
         "CREATE POLICY own ON llm_usage.usage_events AS RESTRICTIVE USING (model <> 'o3' AND rule_type IS DISTINCT FROM 'pii')",
         "CREATE POLICY own ON llm_usage._by_app_day AS RESTRICTIVE FOR SELECT USING (bucket > '2025-03-10Z')",
         "CREATE POLICY own ON llm_usage._by_app_hour AS RESTRICTIVE USING (false)",
+        "CREATE POLICY own ON llm_usage._by_app_points AS RESTRICTIVE USING (false)",
         "CREATE POLICY own ON llm_usage._by_entity_day AS RESTRICTIVE USING (bucket > '2025-03-10Z')",
         "CREATE POLICY own ON llm_usage._by_rule_type_day AS RESTRICTIVE USING (bucket > '2025-03-10Z')",
         "CREATE POLICY own ON llm_usage._lines AS RESTRICTIVE USING (model <> 'o3')",

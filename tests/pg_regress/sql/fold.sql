@@ -91,8 +91,37 @@ SELECT part, requests, input_tokens FROM llm_usage.model_activity_between('busy'
 SELECT width_bucket(occurred_at, '{2025-03-05 10:00Z,2025-03-05 10:01:00.046Z}'::timestamptz[]) AS part, count(*), sum(prompt_tokens)
   FROM llm_usage.usage_events WHERE model = 'busy' GROUP BY 1 ORDER BY 1;
 SELECT llm_usage.verify();
+-- The sums that stand beside the points, too.
+CREATE FUNCTION flip() RETURNS void BEGIN ATOMIC
+  UPDATE llm_usage._by_model_5min k SET points = set_byte(k.points, 6, get_byte(k.points, 6) # 1) FROM llm_usage._lines l
+   WHERE l.number = k.line AND l.model = 'busy' AND k.chunk = 0;
+  UPDATE llm_usage._by_app_points k SET points = set_byte(k.points, 6, get_byte(k.points, 6) # 1) FROM llm_usage._lines l
+   WHERE l.number = k.line AND l.model = 'busy' AND k.chunk = 0;
+END;
+SELECT flip();
+SELECT rollup, found ->> 'chunk' AS found, expected ->> 'chunk' AS expected FROM llm_usage.verify() ORDER BY 1, 2, 3;
+SELECT flip();
+SELECT llm_usage.verify();
 UPDATE llm_usage._by_model_5min k SET requests = k.requests + 1 FROM llm_usage._lines l WHERE l.number = k.line AND l.model = 'busy' AND k.chunk = 1;
 SELECT rollup, found ->> 'chunk' AS found, expected ->> 'chunk' AS expected FROM llm_usage.verify() WHERE rollup = '_by_model_5min' ORDER BY 2, 3;
+SELECT llm_usage.rebuild();
+SELECT llm_usage.verify();
+
+-- An app's hour that fills little by little: what there is no room for in the row moves on, and the row begins anew.
+DO $$ BEGIN
+  FOR turn IN 1..6 LOOP
+    INSERT INTO llm_usage.usage_events (occurred_at, app_id, model, prompt_tokens, completion_tokens, cost)
+      SELECT timestamptz '2025-03-06 10:01Z' + (n * 6 + turn) * interval '7.7 seconds', 70, 'm', n, 1, 0 FROM generate_series(0, 59) n;
+    PERFORM llm_usage.fold();
+  END LOOP;
+END $$;
+SELECT k.requests, length(k.points) > 0 AS has_points, array(SELECT c.chunk FROM llm_usage._by_app_points c WHERE c.app_id = 70 ORDER BY 1) AS chunks
+  FROM llm_usage._by_app_hour k WHERE k.app_id = 70;
+SELECT llm_usage.app_token_usage(70, '2025-03-06 10:10:10Z', '2025-03-06 10:40:40Z') #> '{data,total}' AS answer, count(*), sum(prompt_tokens)
+  FROM llm_usage.usage_events WHERE app_id = 70 AND occurred_at >= '2025-03-06 10:10:10Z' AND occurred_at < '2025-03-06 10:40:40Z';
+SELECT llm_usage.verify();
+DELETE FROM llm_usage._by_app_points WHERE app_id = 70;
+SELECT rollup, found ->> 'app_id' AS found, expected ->> 'app_id' AS expected FROM llm_usage.verify() ORDER BY 1, 2, 3;
 SELECT llm_usage.rebuild();
 SELECT llm_usage.verify();
 
