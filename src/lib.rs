@@ -109,6 +109,7 @@ extension_sql_file!(
     name = "batch",
     requires = [
         "lines",
+        fold::_read_batch,
         fold::_batch_add,
         fold::_batch_hold,
         fold::_batch_lines,

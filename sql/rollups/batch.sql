@@ -31,14 +31,20 @@ CREATE FUNCTION llm_usage._fold_batch(
   SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-  SELECT llm_usage._batch_agg(e.occurred_at, e.app_id, e.user_id, e.llm_id, e.model, e.vendor, e.currency,
-                              llm_usage._requests(e.requests, e.corrects),
-                              e.prompt_tokens::bigint + e.cache_read_tokens + e.cache_write_tokens, e.completion_tokens, e.cost,
-                              e.rule_type, e.task_id, e.inference_tokens),
-         max(e.occurred_at)
-    INTO rows, newest
-    FROM llm_usage.usage_events e
-   WHERE e.id > after_id AND e.id <= up_to_id AND e.occurred_at >= from_time AND e.occurred_at < to_time;
+  IF from_time = '-infinity' AND to_time = 'infinity' THEN
+    SELECT b.rows, b.newest INTO rows, newest FROM llm_usage._read_batch(after_id, up_to_id) b;
+  END IF;
+  -- Of a range, or where a partition of one's own has no key.
+  IF rows IS NULL THEN
+    SELECT llm_usage._batch_agg(e.occurred_at, e.app_id, e.user_id, e.llm_id, e.model, e.vendor, e.currency,
+                                llm_usage._requests(e.requests, e.corrects),
+                                e.prompt_tokens::bigint + e.cache_read_tokens + e.cache_write_tokens, e.completion_tokens, e.cost,
+                                e.rule_type, e.task_id, e.inference_tokens),
+           max(e.occurred_at)
+      INTO rows, newest
+      FROM llm_usage.usage_events e
+     WHERE e.id > after_id AND e.id <= up_to_id AND e.occurred_at >= from_time AND e.occurred_at < to_time;
+  END IF;
   PERFORM llm_usage._number_lines();
 END $$;
 INSERT INTO llm_usage._rollups (ledger, name) VALUES ('usage_events', 'batch');

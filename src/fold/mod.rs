@@ -5,15 +5,19 @@ pub mod rollups;
 
 use std::cell::RefCell;
 
+use llm_usage_core::event::event_column;
 use llm_usage_core::fold::{Batch, Event, Line, Rule, Spenders};
 use pgrx::datum::{Internal, TimestampWithTimeZone};
 use pgrx::pg_sys::FunctionCallInfo;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
+use crate::direct::{self, EVENTS};
 use crate::error::failed;
-use crate::pg;
 use crate::pg::decimal::Decimal;
+use crate::pg::lookup::Is;
+use crate::pg::row::Columns;
+use crate::{ledger, pg};
 
 /// The events that were read last, and the numbers of their lines once those have them all.
 struct Held {
@@ -70,15 +74,72 @@ fn _batch_add(
     Ok(batch)
 }
 
+/// Holds the events with ids in `(after_id, up_to_id]`, read through the keys of the partitions; tells how many those are and when the
+/// newest was. NULL if they cannot be read so.
+#[pg_extern(schema = "llm_usage", requires = ["schema"])]
+fn _read_batch(
+    after_id: i64,
+    up_to_id: i64,
+) -> Result<
+    TableIterator<'static, (name!(rows, Option<i64>), name!(newest, Option<TimestampWithTimeZone>))>,
+    ErrorReport,
+> {
+    let mut batch = Batch::default();
+    let mut newest = i64::MIN;
+    let key = [(c"id", Is::Above(after_id)), (c"id", Is::UpTo(up_to_id))];
+    let is_read = pg::tail::rows(pg::relation(EVENTS.table), &[key], ledger::NAMES, |row| {
+        let event = event(row)?;
+        newest = newest.max(event.occurred_at);
+        batch.add(&event);
+        Ok(true)
+    })?;
+    let answer = match (is_read, batch.events()) {
+        (false, _) => (None, None),
+        (true, 0) => (Some(hold(batch)), None),
+        (true, _) => (Some(hold(batch)), Some(pg::instant(newest)?)),
+    };
+    Ok(TableIterator::once(answer))
+}
+
+fn event<'a>(row: &'a Columns) -> Result<Event<'a>, ErrorReport> {
+    const USER: usize = event_column("user_id");
+    let text = |column| row.text(column);
+    let rule = text(const { event_column("rule_type") }).map(|rule_type| Rule {
+        rule_type,
+        task_id: text(const { event_column("task_id") }),
+        inference_tokens: row.number(const { event_column("inference_tokens") }),
+    });
+    let (input_tokens, completion_tokens) = direct::tokens(row);
+    Ok(Event {
+        occurred_at: row.instant(ledger::TIME),
+        app_id: row.number(const { event_column("app_id") }),
+        user_id: (!row.is_null(USER)).then(|| row.number(USER)),
+        line: Line {
+            llm_id: row.number(const { event_column("llm_id") }),
+            model: text(const { event_column("model") }).unwrap_or_default(),
+            vendor: text(const { event_column("vendor") }),
+            currency: text(ledger::CURRENCY).unwrap_or_default(),
+        },
+        requests: i32::try_from(ledger::requests(row)).map_err(failed)?,
+        input_tokens,
+        completion_tokens,
+        cost: row.datum(ledger::COST).map(|cost| Decimal::new(cost).amount()).transpose()?,
+        rule,
+    })
+}
+
 /// The end of `_batch_agg`: holds what was added, and tells how many events that were.
 #[pg_extern(schema = "llm_usage", requires = ["schema"])]
 fn _batch_hold(mut batch: Option<Internal>, call: FunctionCallInfo) -> Result<i64, ErrorReport> {
-    let batch = std::mem::take(pg::state_mut::<Batch>(&mut batch, call)?);
+    Ok(hold(std::mem::take(pg::state_mut::<Batch>(&mut batch, call)?)))
+}
+
+fn hold(batch: Batch) -> i64 {
     let events = batch.events();
     let mut spenders = HELD.take().map(|held| held.spenders).unwrap_or_default();
     spenders.add(batch.spenders());
     HELD.set(Some(Held { batch, numbers: Vec::new(), spenders }));
-    Ok(events)
+    events
 }
 
 /// The lines that events of the batch are on.

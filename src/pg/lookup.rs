@@ -18,6 +18,7 @@ pub enum Is<'a> {
     /// Of a column of type integer.
     Integer(i32),
     Above(i64),
+    UpTo(i64),
     /// Microseconds since 1970.
     At(i64),
     After(i64),
@@ -41,6 +42,7 @@ impl Is<'_> {
             Self::Number(_) => (pg_sys::INT8OID, pg_sys::BTEqualStrategyNumber, pg_sys::F_INT8EQ),
             Self::Integer(_) => (pg_sys::INT4OID, pg_sys::BTEqualStrategyNumber, pg_sys::F_INT4EQ),
             Self::Above(_) => (pg_sys::INT8OID, pg_sys::BTGreaterStrategyNumber, pg_sys::F_INT8GT),
+            Self::UpTo(_) => (pg_sys::INT8OID, pg_sys::BTLessEqualStrategyNumber, pg_sys::F_INT8LE),
             Self::At(_) => (pg_sys::TIMESTAMPTZOID, pg_sys::BTEqualStrategyNumber, pg_sys::F_TIMESTAMPTZ_EQ),
             Self::After(_) => {
                 (pg_sys::TIMESTAMPTZOID, pg_sys::BTGreaterStrategyNumber, pg_sys::F_TIMESTAMPTZ_GT)
@@ -58,7 +60,7 @@ impl Is<'_> {
 
     fn datum(self) -> pg_sys::Datum {
         match self {
-            Self::Number(number) | Self::Above(number) => pg_sys::Datum::from(number),
+            Self::Number(number) | Self::Above(number) | Self::UpTo(number) => pg_sys::Datum::from(number),
             Self::Integer(number) => pg_sys::Datum::from(number),
             Self::At(instant) | Self::After(instant) | Self::NotBefore(instant) | Self::Before(instant) => {
                 pg_sys::Datum::from(instant.saturating_sub(POSTGRES_EPOCH))
