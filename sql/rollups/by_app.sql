@@ -1,27 +1,5 @@
 -- Sums by app, of hours and days. points holds every event of an hour in a few bytes, so that a bound which cuts it needs no ledger. Each
 -- fold writes a row anew: of who writes much the points move on to chunks, which stay as they are.
-CREATE TABLE llm_usage._by_app_hour (
-  app_id            bigint NOT NULL,
-  bucket            timestamptz NOT NULL,
-  requests          bigint NOT NULL,
-  unpriced_requests bigint NOT NULL,
-  input_tokens      bigint NOT NULL,
-  completion_tokens bigint NOT NULL,
-  line              integer NOT NULL,
-  cost              numeric NOT NULL,
-  points            bytea NOT NULL,
-  PRIMARY KEY (app_id, bucket, line)
-) WITH (fillfactor = 90);
-CREATE TABLE llm_usage._by_app_points (
-  app_id bigint NOT NULL,
-  bucket timestamptz NOT NULL,
-  line   integer NOT NULL,
-  chunk  integer NOT NULL,
-  points bytea NOT NULL,
-  PRIMARY KEY (app_id, bucket, line, chunk)
-);
-ALTER TABLE llm_usage._by_app_hour ALTER COLUMN points SET STORAGE EXTERNAL;
-ALTER TABLE llm_usage._by_app_points ALTER COLUMN points SET STORAGE EXTERNAL;
 CREATE TABLE llm_usage._by_app_day (
   app_id            bigint NOT NULL,
   bucket            timestamptz NOT NULL,
@@ -33,6 +11,17 @@ CREATE TABLE llm_usage._by_app_day (
   cost              numeric NOT NULL,
   PRIMARY KEY (app_id, bucket, line)
 ) WITH (fillfactor = 90);
+CREATE TABLE llm_usage._by_app_hour (LIKE llm_usage._by_app_day INCLUDING INDEXES, points bytea NOT NULL) WITH (fillfactor = 90);
+CREATE TABLE llm_usage._by_app_points (
+  app_id bigint NOT NULL,
+  bucket timestamptz NOT NULL,
+  line   integer NOT NULL,
+  chunk  integer NOT NULL,
+  points bytea NOT NULL,
+  PRIMARY KEY (app_id, bucket, line, chunk)
+);
+ALTER TABLE llm_usage._by_app_hour ALTER COLUMN points SET STORAGE EXTERNAL;
+ALTER TABLE llm_usage._by_app_points ALTER COLUMN points SET STORAGE EXTERNAL;
 SELECT pg_catalog.pg_extension_config_dump('llm_usage._by_app_hour', '');
 SELECT pg_catalog.pg_extension_config_dump('llm_usage._by_app_day', '');
 SELECT pg_catalog.pg_extension_config_dump('llm_usage._by_app_points', '');
@@ -93,10 +82,15 @@ BEGIN
   ON CONFLICT DO NOTHING;
 END $$;
 
-CREATE FUNCTION llm_usage._by_app_folded() RETURNS SETOF llm_usage._by_app_hour
+-- Points are the same if those of the row and its chunks are when they are united, and each is as packing makes it.
+CREATE FUNCTION llm_usage._by_app_hour_expected() RETURNS SETOF llm_usage._by_app_hour
   LANGUAGE sql STABLE
   BEGIN ATOMIC
-    SELECT b.app_id, b.bucket, b.requests, b.unpriced_requests, b.input_tokens, b.completion_tokens, l.number, b.cost, b.points
+    WITH chunked AS MATERIALIZED (
+      SELECT c.app_id, c.bucket, c.line, array_agg(c.points) AS points FROM llm_usage._by_app_points c GROUP BY 1, 2, 3
+    )
+    SELECT b.app_id, b.bucket, b.requests, b.unpriced_requests, b.input_tokens, b.completion_tokens, l.number, b.cost,
+           coalesce(k.points, b.points)
       FROM (SELECT e.app_id, e.bucket, e.llm_id, e.model, e.vendor, e.currency,
                    sum(e.requests) AS requests,
                    coalesce(sum(e.requests) FILTER (WHERE e.cost IS NULL), 0) AS unpriced_requests,
@@ -112,20 +106,8 @@ CREATE FUNCTION llm_usage._by_app_folded() RETURNS SETOF llm_usage._by_app_hour
                      WHERE e.id <= llm_usage._folded_up_to('usage_events')) e
              GROUP BY 1, 2, 3, 4, 5, 6) b
       LEFT JOIN llm_usage._lines l ON l.model = b.model AND l.vendor IS NOT DISTINCT FROM b.vendor
-                                  AND l.llm_id = b.llm_id AND l.currency = b.currency;
-  END;
-
--- Points are the same if those of the row and its chunks are when they are united, and each is as packing makes it.
-CREATE FUNCTION llm_usage._by_app_hour_expected() RETURNS SETOF llm_usage._by_app_hour
-  LANGUAGE sql STABLE
-  BEGIN ATOMIC
-    WITH chunked AS MATERIALIZED (
-      SELECT c.app_id, c.bucket, c.line, array_agg(c.points) AS points FROM llm_usage._by_app_points c GROUP BY 1, 2, 3
-    )
-    SELECT b.app_id, b.bucket, b.requests, b.unpriced_requests, b.input_tokens, b.completion_tokens, b.line, b.cost,
-           coalesce(k.points, b.points)
-      FROM llm_usage._by_app_folded() b
-      LEFT JOIN chunked c ON c.app_id = b.app_id AND c.bucket = b.bucket AND c.line = b.line
+                                  AND l.llm_id = b.llm_id AND l.currency = b.currency
+      LEFT JOIN chunked c ON c.app_id = b.app_id AND c.bucket = b.bucket AND c.line = l.number
       LEFT JOIN LATERAL (
         SELECT k.points FROM llm_usage._by_app_hour k
          WHERE k.app_id = c.app_id AND k.bucket = c.bucket AND k.line = c.line

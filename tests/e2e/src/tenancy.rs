@@ -22,7 +22,8 @@ INSERT INTO llm_usage.budgets (entity_type, entity_id, amount) VALUES ('App', 90
 INSERT INTO llm_usage.model_prices (vendor, model, valid_from, input_per_token) VALUES ('theirs', 'theirs-model', '-infinity', 0.5);
 ";
 
-/// Events $1 to $2 of some apps, of forty days and a few of now; what two tenants share is in both.
+/// Events FIRST to LAST of some apps, of forty days and a few of now, and before the first an hour with more events of a line than the
+/// row of a rollup has room for; what two tenants share is in both.
 const EVENTS: &str = "
 INSERT INTO llm_usage.usage_events (occurred_at, app_id, llm_id, user_id, model, vendor, prompt_tokens, completion_tokens,
     inference_tokens, rule_type, task_id, cost, currency, reported_cost)
@@ -37,6 +38,9 @@ INSERT INTO llm_usage.usage_events (occurred_at, app_id, llm_id, user_id, model,
          CASE WHEN n % 11 = 0 THEN 0.01 END
     FROM generate_series(FIRST, LAST) n, unnest(APPS) a (app)
    ORDER BY n, a.app DESC;
+INSERT INTO llm_usage.usage_events (occurred_at, app_id, model, prompt_tokens, completion_tokens, cost)
+  SELECT '2025-03-02 10:00Z'::timestamptz + interval '14 seconds' * n, a.app, (ARRAY['gpt-4.1', 'house'])[1 + n % 2], h(n, 5) % 1000, n, 0
+    FROM generate_series(1, 240) n, unnest(APPS) a (app) WHERE FIRST = 1 AND a.app IN (7, 9001);
 INSERT INTO llm_usage.sessions (app_id, consumer_id, started_at)
   SELECT a.app, CASE WHEN a.app > 9000 THEN (ARRAY['ann', 'theirs', 'late'])[1 + n % 3] ELSE nullif((ARRAY['ann', 'bob', ''])[1 + n % 3], '') END,
          '2025-03-01Z'::timestamptz + interval '1 second' * (h(n, 10) % 3456000)
