@@ -32,6 +32,7 @@ CREATE VIEW llm_usage._visible_rows (relation, condition) WITH (security_invoker
     ('model_prices', 'source <> ''own'''),
     -- Totals over all apps: none, in words that an index understands; by false alone rows would be read and then left out.
     ('_by_model_5min', 'bucket = ANY (ARRAY(SELECT NULL::timestamptz WHERE false))'),
+    ('_by_model_points', 'bucket = ANY (ARRAY(SELECT NULL::timestamptz WHERE false))'),
     ('_by_model_hour', 'bucket = ANY (ARRAY(SELECT NULL::timestamptz WHERE false))'),
     ('_by_model_day', 'bucket = ANY (ARRAY(SELECT NULL::timestamptz WHERE false))'),
     ('_by_user_hour', 'bucket = ANY (ARRAY(SELECT NULL::timestamptz WHERE false))'),

@@ -1,6 +1,7 @@
 //! What rollups and ledger have of an app, read through their indexes in the active snapshot: to set up a plan over all of them
 //! takes longer than that. What cannot be read so is `None`, or false, and asked for by SQL, which says the same.
 
+use std::collections::BTreeSet;
 use std::ffi::CStr;
 
 use llm_usage_core::calendar::{DAY, HOUR, month};
@@ -33,9 +34,11 @@ pub const BY_APP: Rollup = Rollup {
 
 /// The points of apps' hours for which there was no room beside the sums.
 pub const BY_APP_POINTS: &CStr = c"_by_app_points";
-/// The events of lines, packed by 5 minutes.
+/// What was on lines, by 5 minutes.
 pub const BY_MODEL_5MIN: (&CStr, Names) =
-    (c"_by_model_5min", &["bucket", "line", "input_tokens", "completion_tokens", "points"]);
+    (c"_by_model_5min", &["bucket", "points", "chunks", "input_tokens", "completion_tokens"]);
+/// The same of lines' 5 minutes.
+pub const BY_MODEL_POINTS: &CStr = c"_by_model_points";
 pub const MINUTES_5: i64 = HOUR / 12;
 /// What can stand on a line of a bill.
 pub const LINES: &CStr = c"_lines";
@@ -148,11 +151,11 @@ impl Range {
             return Ok(false);
         }
         for (from, to) in self.cut.ends() {
-            let key = [(c"app_id", Is::Number(app)), (c"bucket", Is::At(from - from.rem_euclid(HOUR)))];
+            let key = vec![(c"app_id", Is::Number(app)), (c"bucket", Is::At(from - from.rem_euclid(HOUR)))];
             let is_read = app_points(&[key], |row| {
-                let found = points::by_part([(row.bytes(2), row.instant(0))], &[from, to]);
+                let found = points::by_part([(row.bytes(1), row.instant(0))], &[from, to]);
                 for (_, sums) in found.map_err(|error| error::report(&error))? {
-                    add(row.number(1), [sums.requests, sums.input_tokens, sums.completion_tokens]);
+                    add(row.number(2), [sums.requests, sums.input_tokens, sums.completion_tokens]);
                 }
                 Ok(())
             })?;
@@ -234,18 +237,32 @@ impl Range {
     }
 }
 
-/// Hands over the bucket, the line and the points of apps' hours; false if that cannot be answered.
-pub fn app_points<'k>(
+/// Hands over the bucket, the points and the line of apps' hours; false if that cannot be answered.
+pub fn app_points(
+    keys: &[Vec<Key>],
+    mut add: impl FnMut(&Columns) -> Result<(), ErrorReport>,
+) -> Result<bool, ErrorReport> {
+    const NAMES: Names = &["bucket", "points", "line", "chunks"];
+    let mut chunked = BTreeSet::new();
+    let is_read = lookup::rows(pg::relation(BY_APP.hours), keys, NAMES, |row| {
+        if row.number(3) > 0 {
+            chunked.insert(row.instant(0));
+        }
+        add(row).map(|()| true)
+    })?;
+    let is_chunked =
+        |key: &&Vec<Key>| key.iter().any(|(_, is)| matches!(is, Is::At(bucket) if chunked.contains(bucket)));
+    let keys: Vec<_> = keys.iter().filter(is_chunked).collect();
+    Ok(is_read && chunks(BY_APP_POINTS, &keys, add)?)
+}
+
+/// Hands over the bucket, the points and the line of chunks.
+pub fn chunks<'k>(
+    table: &CStr,
     keys: &[impl AsRef<[Key<'k>]>],
     mut add: impl FnMut(&Columns) -> Result<(), ErrorReport>,
 ) -> Result<bool, ErrorReport> {
-    const NAMES: Names = &["bucket", "line", "points"];
-    for table in [BY_APP.hours, BY_APP_POINTS] {
-        if !lookup::rows(pg::relation(table), keys, NAMES, |row| add(row).map(|()| true))? {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+    lookup::rows(pg::relation(table), keys, &["bucket", "points", "line"], |row| add(row).map(|()| true))
 }
 
 /// Hands over what is known of lines; false if that is not all of them.

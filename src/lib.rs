@@ -119,6 +119,7 @@ extension_sql_file!(
         fold::rollups::_batch_by_user,
         fold::rollups::_batch_by_model,
         fold::rollups::_batch_by_model_5min,
+        fold::rollups::_batch_by_model_points,
         fold::rollups::_batch_by_app_hour,
         fold::rollups::_batch_by_app_points,
         fold::rollups::_batch_active_users,

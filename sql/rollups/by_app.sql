@@ -1,5 +1,5 @@
 -- Sums by app, of hours and days. points holds every event of an hour in a few bytes, so that a bound which cuts it needs no ledger. Each
--- fold writes a row anew: of who writes much the points move on to chunks, which stay as they are.
+-- fold writes a row anew: of who writes much the points move on to chunks, which stay as they are, and which the row counts.
 CREATE TABLE llm_usage._by_app_day (
   app_id            bigint NOT NULL,
   bucket            timestamptz NOT NULL,
@@ -11,7 +11,8 @@ CREATE TABLE llm_usage._by_app_day (
   cost              numeric NOT NULL,
   PRIMARY KEY (app_id, bucket, line)
 ) WITH (fillfactor = 90);
-CREATE TABLE llm_usage._by_app_hour (LIKE llm_usage._by_app_day INCLUDING INDEXES, points bytea NOT NULL) WITH (fillfactor = 90);
+CREATE TABLE llm_usage._by_app_hour (LIKE llm_usage._by_app_day INCLUDING INDEXES, chunks integer NOT NULL, points bytea NOT NULL)
+  WITH (fillfactor = 90);
 CREATE TABLE llm_usage._by_app_points (
   app_id bigint NOT NULL,
   bucket timestamptz NOT NULL,
@@ -44,20 +45,19 @@ BEGIN
   INSERT INTO llm_usage._by_app_points
   SELECT b.app_id, b.bucket, b.line, 0, b.points FROM llm_usage._batch_by_app_points(new_from, 'infinity') b;
   INSERT INTO llm_usage._by_app_points
-  SELECT b.app_id, b.bucket, b.line, coalesce(c.chunk + 1, 0), b.points
-    FROM (SELECT b.app_id, b.bucket, b.line, b.points FROM llm_usage._batch_by_app_points('-infinity', new_from) b
-          UNION ALL
-          -- What fills a row that is about to get more.
-          SELECT b.app_id, b.bucket, b.line, k.points
-            FROM llm_usage._batch_by_app_hour('-infinity', new_from) b
-           CROSS JOIN LATERAL (
-              SELECT k.points FROM llm_usage._by_app_hour k
-               WHERE k.app_id = b.app_id AND k.bucket = b.bucket AND k.line = b.line AND octet_length(k.points) >= 1024 OFFSET 0) k
-           WHERE b.points <> '') b
+  SELECT b.app_id, b.bucket, b.line, coalesce(k.chunks, 0), b.points
+    FROM llm_usage._batch_by_app_points('-infinity', new_from) b
     LEFT JOIN LATERAL (
-      SELECT c.chunk FROM llm_usage._by_app_points c
-       WHERE c.app_id = b.app_id AND c.bucket = b.bucket AND c.line = b.line
-       ORDER BY c.chunk DESC LIMIT 1) c ON true;
+      SELECT k.chunks FROM llm_usage._by_app_hour k
+       WHERE k.app_id = b.app_id AND k.bucket = b.bucket AND k.line = b.line OFFSET 0) k ON true
+  UNION ALL
+  -- What fills a row that is about to get more.
+  SELECT b.app_id, b.bucket, b.line, k.chunks, k.points
+    FROM llm_usage._batch_by_app_hour('-infinity', new_from) b
+   CROSS JOIN LATERAL (
+      SELECT k.chunks, k.points FROM llm_usage._by_app_hour k
+       WHERE k.app_id = b.app_id AND k.bucket = b.bucket AND k.line = b.line AND octet_length(k.points) >= 1024 OFFSET 0) k
+   WHERE b.chunks = 0;
   INSERT INTO llm_usage._by_app_hour AS kept
   SELECT * FROM llm_usage._batch_by_app_hour('-infinity', new_from)
   ON CONFLICT (app_id, bucket, line) DO UPDATE SET
@@ -66,7 +66,8 @@ BEGIN
     input_tokens = kept.input_tokens + excluded.input_tokens,
     completion_tokens = kept.completion_tokens + excluded.completion_tokens,
     cost = kept.cost + excluded.cost,
-    points = CASE WHEN excluded.points = '' THEN kept.points
+    chunks = kept.chunks + CASE WHEN excluded.chunks = 0 AND octet_length(kept.points) >= 1024 THEN 1 ELSE excluded.chunks END,
+    points = CASE WHEN excluded.chunks > 0 THEN kept.points
                   WHEN octet_length(kept.points) >= 1024 THEN excluded.points
                   ELSE llm_usage._points_united(ARRAY[kept.points, excluded.points]) END;
   INSERT INTO llm_usage._by_app_day AS kept
@@ -87,10 +88,12 @@ CREATE FUNCTION llm_usage._by_app_hour_expected() RETURNS SETOF llm_usage._by_ap
   LANGUAGE sql STABLE
   BEGIN ATOMIC
     WITH chunked AS MATERIALIZED (
-      SELECT c.app_id, c.bucket, c.line, array_agg(c.points) AS points FROM llm_usage._by_app_points c GROUP BY 1, 2, 3
+      SELECT c.app_id, c.bucket, c.line, count(*) AS chunks, array_agg(c.points) AS points
+        FROM llm_usage._by_app_points c
+       GROUP BY 1, 2, 3
     )
     SELECT b.app_id, b.bucket, b.requests, b.unpriced_requests, b.input_tokens, b.completion_tokens, l.number, b.cost,
-           coalesce(k.points, b.points)
+           coalesce(k.chunks, 0), coalesce(k.points, b.points)
       FROM (SELECT e.app_id, e.bucket, e.llm_id, e.model, e.vendor, e.currency,
                    sum(e.requests) AS requests,
                    coalesce(sum(e.requests) FILTER (WHERE e.cost IS NULL), 0) AS unpriced_requests,
@@ -109,8 +112,8 @@ CREATE FUNCTION llm_usage._by_app_hour_expected() RETURNS SETOF llm_usage._by_ap
                                   AND l.llm_id = b.llm_id AND l.currency = b.currency
       LEFT JOIN chunked c ON c.app_id = b.app_id AND c.bucket = b.bucket AND c.line = l.number
       LEFT JOIN LATERAL (
-        SELECT k.points FROM llm_usage._by_app_hour k
-         WHERE k.app_id = c.app_id AND k.bucket = c.bucket AND k.line = c.line
+        SELECT k.chunks, k.points FROM llm_usage._by_app_hour k
+         WHERE k.app_id = c.app_id AND k.bucket = c.bucket AND k.line = c.line AND k.chunks = c.chunks
            AND llm_usage._points_united(ARRAY[k.points]) = k.points
            AND llm_usage._points_united(c.points || k.points) = b.points) k ON true;
   END;
@@ -120,7 +123,7 @@ CREATE FUNCTION llm_usage._by_app_points_expected() RETURNS SETOF llm_usage._by_
     SELECT c.*
       FROM llm_usage._by_app_points c
       JOIN llm_usage._by_app_hour k ON k.app_id = c.app_id AND k.bucket = c.bucket AND k.line = c.line
-     WHERE llm_usage._points_united(ARRAY[c.points]) = c.points;
+     WHERE c.chunk BETWEEN 0 AND k.chunks - 1 AND llm_usage._points_united(ARRAY[c.points]) = c.points;
   END;
 CREATE FUNCTION llm_usage._by_app_day_expected() RETURNS SETOF llm_usage._by_app_day
   LANGUAGE sql STABLE

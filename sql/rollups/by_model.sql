@@ -1,20 +1,7 @@
 -- Sums by model, of 5 minutes, hours and days. A model is asked about between any instants, and the ledger has no index for
--- it: points holds every event of the 5 minutes in a few bytes, so that a bound which cuts them needs no ledger. Who writes much
--- has several rows of the same 5 minutes, to be summed: each fold writes the last one anew.
-CREATE TABLE llm_usage._by_model_5min (
-  bucket            timestamptz NOT NULL,
-  requests          bigint NOT NULL,
-  unpriced_requests bigint NOT NULL,
-  input_tokens      bigint NOT NULL,
-  completion_tokens bigint NOT NULL,
-  line              integer NOT NULL,
-  chunk             integer NOT NULL,
-  cost              numeric NOT NULL,
-  points            bytea NOT NULL,
-  PRIMARY KEY (line, bucket, chunk)
-) WITH (fillfactor = 90);
-ALTER TABLE llm_usage._by_model_5min ALTER COLUMN points SET STORAGE EXTERNAL;
-CREATE TABLE llm_usage._by_model_hour (
+-- it: points holds every event of the 5 minutes in a few bytes, so that a bound which cuts them needs no ledger. Rows and chunks are
+-- written as those of by_app are.
+CREATE TABLE llm_usage._by_model_day (
   bucket            timestamptz NOT NULL,
   requests          bigint NOT NULL,
   unpriced_requests bigint NOT NULL,
@@ -24,10 +11,22 @@ CREATE TABLE llm_usage._by_model_hour (
   cost              numeric NOT NULL,
   PRIMARY KEY (line, bucket)
 ) WITH (fillfactor = 90);
-CREATE TABLE llm_usage._by_model_day (LIKE llm_usage._by_model_hour INCLUDING INDEXES) WITH (fillfactor = 90);
+CREATE TABLE llm_usage._by_model_hour (LIKE llm_usage._by_model_day INCLUDING INDEXES) WITH (fillfactor = 90);
+CREATE TABLE llm_usage._by_model_5min (LIKE llm_usage._by_model_day INCLUDING INDEXES, chunks integer NOT NULL, points bytea NOT NULL)
+  WITH (fillfactor = 90);
+CREATE TABLE llm_usage._by_model_points (
+  bucket timestamptz NOT NULL,
+  line   integer NOT NULL,
+  chunk  integer NOT NULL,
+  points bytea NOT NULL,
+  PRIMARY KEY (line, bucket, chunk)
+);
+ALTER TABLE llm_usage._by_model_5min ALTER COLUMN points SET STORAGE EXTERNAL;
+ALTER TABLE llm_usage._by_model_points ALTER COLUMN points SET STORAGE EXTERNAL;
 SELECT pg_catalog.pg_extension_config_dump('llm_usage._by_model_5min', '');
 SELECT pg_catalog.pg_extension_config_dump('llm_usage._by_model_hour', '');
 SELECT pg_catalog.pg_extension_config_dump('llm_usage._by_model_day', '');
+SELECT pg_catalog.pg_extension_config_dump('llm_usage._by_model_points', '');
 
 CREATE FUNCTION llm_usage._5min(at timestamptz) RETURNS timestamptz
   LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -40,25 +39,33 @@ CREATE FUNCTION llm_usage._fold_by_model(
   SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-  INSERT INTO llm_usage._by_model_5min
-  SELECT b.bucket, b.requests, b.unpriced_requests, b.input_tokens, b.completion_tokens, b.line, 0, b.cost, b.points
-    FROM llm_usage._batch_by_model_5min(new_from, 'infinity') b;
-  -- A new chunk where the last is long.
-  INSERT INTO llm_usage._by_model_5min AS kept
-  SELECT b.bucket, b.requests, b.unpriced_requests, b.input_tokens, b.completion_tokens, b.line, coalesce(k.chunk, 0), b.cost, b.points
-    FROM llm_usage._batch_by_model_5min('-infinity', new_from) b
+  INSERT INTO llm_usage._by_model_5min SELECT * FROM llm_usage._batch_by_model_5min(new_from, 'infinity');
+  INSERT INTO llm_usage._by_model_points
+  SELECT b.bucket, b.line, 0, b.points FROM llm_usage._batch_by_model_points(new_from, 'infinity') b;
+  INSERT INTO llm_usage._by_model_points
+  SELECT b.bucket, b.line, coalesce(k.chunks, 0), b.points
+    FROM llm_usage._batch_by_model_points('-infinity', new_from) b
     LEFT JOIN LATERAL (
-      SELECT CASE WHEN octet_length(k.points) < 16384 THEN k.chunk ELSE k.chunk + 1 END AS chunk
-        FROM llm_usage._by_model_5min k
-       WHERE k.line = b.line AND k.bucket = b.bucket
-       ORDER BY k.chunk DESC LIMIT 1) k ON true
-  ON CONFLICT (line, bucket, chunk) DO UPDATE SET
+      SELECT k.chunks FROM llm_usage._by_model_5min k WHERE k.line = b.line AND k.bucket = b.bucket OFFSET 0) k ON true
+  UNION ALL
+  SELECT b.bucket, b.line, k.chunks, k.points
+    FROM llm_usage._batch_by_model_5min('-infinity', new_from) b
+   CROSS JOIN LATERAL (
+      SELECT k.chunks, k.points FROM llm_usage._by_model_5min k
+       WHERE k.line = b.line AND k.bucket = b.bucket AND octet_length(k.points) >= 1024 OFFSET 0) k
+   WHERE b.chunks = 0;
+  INSERT INTO llm_usage._by_model_5min AS kept
+  SELECT * FROM llm_usage._batch_by_model_5min('-infinity', new_from)
+  ON CONFLICT (line, bucket) DO UPDATE SET
     requests = kept.requests + excluded.requests,
     unpriced_requests = kept.unpriced_requests + excluded.unpriced_requests,
     input_tokens = kept.input_tokens + excluded.input_tokens,
     completion_tokens = kept.completion_tokens + excluded.completion_tokens,
     cost = kept.cost + excluded.cost,
-    points = llm_usage._points_united(ARRAY[kept.points, excluded.points]);
+    chunks = kept.chunks + CASE WHEN excluded.chunks = 0 AND octet_length(kept.points) >= 1024 THEN 1 ELSE excluded.chunks END,
+    points = CASE WHEN excluded.chunks > 0 THEN kept.points
+                  WHEN octet_length(kept.points) >= 1024 THEN excluded.points
+                  ELSE llm_usage._points_united(ARRAY[kept.points, excluded.points]) END;
   INSERT INTO llm_usage._by_model_hour AS kept
   SELECT * FROM llm_usage._batch_by_model('hour')
   ON CONFLICT (line, bucket) DO UPDATE SET
@@ -77,18 +84,20 @@ BEGIN
     cost = kept.cost + excluded.cost;
 END $$;
 
-CREATE FUNCTION llm_usage._by_model_folded()
-  RETURNS SETOF llm_usage._by_model_5min
+CREATE FUNCTION llm_usage._by_model_5min_expected() RETURNS SETOF llm_usage._by_model_5min
   LANGUAGE sql STABLE
   BEGIN ATOMIC
-    SELECT b.bucket, b.requests, b.unpriced_requests, b.input_tokens, b.completion_tokens, l.number, 0, b.cost, b.points
+    WITH chunked AS MATERIALIZED (
+      SELECT c.line, c.bucket, count(*) AS chunks, array_agg(c.points) AS points FROM llm_usage._by_model_points c GROUP BY 1, 2
+    )
+    SELECT b.bucket, b.requests, b.unpriced_requests, b.input_tokens, b.completion_tokens, l.number, b.cost,
+           coalesce(k.chunks, 0), coalesce(k.points, b.points)
       FROM (SELECT e.bucket, e.llm_id, e.model, e.vendor, e.currency,
                    sum(e.requests) AS requests,
                    coalesce(sum(e.requests) FILTER (WHERE e.cost IS NULL), 0) AS unpriced_requests,
                    llm_usage._sum(e.input_tokens) AS input_tokens, sum(e.completion_tokens) AS completion_tokens,
                    coalesce(sum(e.cost), 0) AS cost,
-                   llm_usage._points_agg(e.occurred_at, e.bucket, e.requests, e.input_tokens, e.completion_tokens)
-                     AS points
+                   llm_usage._points_agg(e.occurred_at, e.bucket, e.requests, e.input_tokens, e.completion_tokens) AS points
               FROM (SELECT e.occurred_at, llm_usage._5min(e.occurred_at) AS bucket, e.llm_id, e.model COLLATE "C" AS model,
                            e.vendor COLLATE "C" AS vendor, e.currency COLLATE "C" AS currency, e.cost,
                            llm_usage._requests(e.requests, e.corrects) AS requests,
@@ -98,27 +107,21 @@ CREATE FUNCTION llm_usage._by_model_folded()
                      WHERE e.id <= llm_usage._folded_up_to('usage_events')) e
              GROUP BY 1, 2, 3, 4, 5) b
       LEFT JOIN llm_usage._lines l ON l.model = b.model AND l.vendor IS NOT DISTINCT FROM b.vendor
-                                  AND l.llm_id = b.llm_id AND l.currency = b.currency;
+                                  AND l.llm_id = b.llm_id AND l.currency = b.currency
+      LEFT JOIN chunked c ON c.line = l.number AND c.bucket = b.bucket
+      LEFT JOIN LATERAL (
+        SELECT k.chunks, k.points FROM llm_usage._by_model_5min k
+         WHERE k.line = c.line AND k.bucket = c.bucket AND k.chunks = c.chunks
+           AND llm_usage._points_united(ARRAY[k.points]) = k.points
+           AND llm_usage._points_united(c.points || k.points) = b.points) k ON true;
   END;
-
--- Points are in as many chunks as folds made: they are the same if they are the same when united, and each chunk is as packing makes it.
-CREATE FUNCTION llm_usage._by_model_5min_expected() RETURNS SETOF llm_usage._by_model_5min
+CREATE FUNCTION llm_usage._by_model_points_expected() RETURNS SETOF llm_usage._by_model_points
   LANGUAGE sql STABLE
   BEGIN ATOMIC
-    SELECT r.*
-      FROM llm_usage._by_model_folded() b
-     CROSS JOIN LATERAL (
-        SELECT (sum(k.requests), sum(k.unpriced_requests), sum(k.input_tokens), sum(k.completion_tokens), sum(k.cost))
-                 IS NOT DISTINCT FROM (b.requests::numeric, b.unpriced_requests::numeric, b.input_tokens::numeric,
-                                       b.completion_tokens::numeric, b.cost)
-               AND bool_and(llm_usage._points_united(ARRAY[k.points]) = k.points)
-               AND llm_usage._points_united(array_agg(k.points)) = b.points AS is_same
-          FROM llm_usage._by_model_5min k
-         WHERE k.line = b.line AND k.bucket = b.bucket) s
-     CROSS JOIN LATERAL (
-        SELECT k.* FROM llm_usage._by_model_5min k WHERE s.is_same AND k.line = b.line AND k.bucket = b.bucket
-        UNION ALL
-        SELECT b.* WHERE s.is_same IS NOT TRUE) r;
+    SELECT c.*
+      FROM llm_usage._by_model_points c
+      JOIN llm_usage._by_model_5min k ON k.line = c.line AND k.bucket = c.bucket
+     WHERE c.chunk BETWEEN 0 AND k.chunks - 1 AND llm_usage._points_united(ARRAY[c.points]) = c.points;
   END;
 CREATE FUNCTION llm_usage._by_model_hour_expected() RETURNS SETOF llm_usage._by_model_hour
   LANGUAGE sql STABLE
@@ -137,7 +140,8 @@ CREATE FUNCTION llm_usage._by_model_day_expected() RETURNS SETOF llm_usage._by_m
      GROUP BY 1, h.line;
   END;
 INSERT INTO llm_usage._rollups (ledger, name) VALUES ('usage_events', 'by_model');
-INSERT INTO llm_usage._rollup_tables (name) VALUES ('_by_model_5min'), ('_by_model_hour'), ('_by_model_day');
+INSERT INTO llm_usage._rollup_tables (name)
+VALUES ('_by_model_5min'), ('_by_model_hour'), ('_by_model_day'), ('_by_model_points');
 
 -- Rollup, edges and tail of [from_time, to_time): the parts of the sums.
 CREATE FUNCTION llm_usage._by_model(from_time timestamptz, to_time timestamptz)
@@ -234,6 +238,9 @@ CREATE FUNCTION llm_usage.model_activity_between(for_model text, starts timestam
                      CROSS JOIN (SELECT DISTINCT llm_usage._5min(c.at) AS bucket FROM cut c WHERE c.at <> llm_usage._5min(c.at)) m
                      CROSS JOIN LATERAL (
                         SELECT k.bucket, k.points FROM llm_usage._by_model_5min k
+                         WHERE k.line = l.number AND k.bucket = m.bucket
+                        UNION ALL
+                        SELECT k.bucket, k.points FROM llm_usage._by_model_points k
                          WHERE k.line = l.number AND k.bucket = m.bucket OFFSET 0) k
                      GROUP BY llm_usage._hour(k.bucket)) m
              CROSS JOIN LATERAL llm_usage._points_by_part(m.points, m.buckets, (SELECT b.instants FROM bounds b)) p

@@ -3,7 +3,8 @@
 
 use std::ops::Range;
 
-use llm_usage_core::fold::{Grain, Spender, Sums};
+use llm_usage_core::Error;
+use llm_usage_core::fold::{Batch, Grain, Spender, Sums};
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
@@ -51,7 +52,7 @@ fn _batch_by_app(
     })))
 }
 
-/// The rows of `_by_app_hour`, without points where those are many.
+/// The rows of `_by_app_hour`; points that are many are a chunk.
 #[pg_extern(schema = "llm_usage", requires = ["schema"])]
 fn _batch_by_app_hour(
     from_time: TimestampWithTimeZone,
@@ -68,15 +69,13 @@ fn _batch_by_app_hour(
             name!(completion_tokens, i64),
             name!(line, i32),
             name!(cost, Decimal),
+            name!(chunks, i32),
             name!(points, Vec<u8>),
         ),
     >,
     ErrorReport,
 > {
-    let rows = held(|held| {
-        let rows = held.batch.by_app_hour(&range(from_time, to_time), held.numbers()?);
-        rows.map_err(|error| report(&error))
-    })?;
+    let rows = packed(Batch::by_app_hour, from_time, to_time)?;
     Ok(TableIterator::new(rows.into_iter().map(|((app_id, bucket, line), (sums, points))| {
         (
             app_id,
@@ -87,12 +86,13 @@ fn _batch_by_app_hour(
             sums.completion_tokens,
             line,
             raise(Decimal::of(&sums.cost)),
-            points,
+            i32::from(points.is_none()),
+            points.unwrap_or_default(),
         )
     })))
 }
 
-/// Those many, for rows of `_by_app_points`.
+/// Those chunks, for `_by_app_points`.
 #[pg_extern(schema = "llm_usage", requires = ["schema"])]
 fn _batch_by_app_points(
     from_time: TimestampWithTimeZone,
@@ -104,12 +104,9 @@ fn _batch_by_app_points(
     >,
     ErrorReport,
 > {
-    let rows = held(|held| {
-        let rows = held.batch.by_app_points(&range(from_time, to_time), held.numbers()?);
-        rows.map_err(|error| report(&error))
-    })?;
+    let rows = packed(Batch::by_app_points, from_time, to_time)?;
     Ok(TableIterator::new(
-        rows.into_iter().map(|((app_id, bucket, line), (_, points))| (app_id, instant(bucket), line, points)),
+        rows.into_iter().map(|((app_id, bucket, line), points)| (app_id, instant(bucket), line, points)),
     ))
 }
 
@@ -239,7 +236,7 @@ fn _batch_by_model(
     })))
 }
 
-/// The rows of `_by_model_5min`, but for their chunks.
+/// The rows of `_by_model_5min`; points that are many are a chunk.
 #[pg_extern(schema = "llm_usage", requires = ["schema"])]
 fn _batch_by_model_5min(
     from_time: TimestampWithTimeZone,
@@ -255,15 +252,13 @@ fn _batch_by_model_5min(
             name!(completion_tokens, i64),
             name!(line, i32),
             name!(cost, Decimal),
+            name!(chunks, i32),
             name!(points, Vec<u8>),
         ),
     >,
     ErrorReport,
 > {
-    let rows = held(|held| {
-        let rows = held.batch.by_model_5min(&range(from_time, to_time), held.numbers()?);
-        rows.map_err(|error| report(&error))
-    })?;
+    let rows = packed(Batch::by_model_5min, from_time, to_time)?;
     Ok(TableIterator::new(rows.into_iter().map(|((line, bucket), (sums, points))| {
         (
             instant(bucket),
@@ -273,9 +268,23 @@ fn _batch_by_model_5min(
             sums.completion_tokens,
             line,
             raise(Decimal::of(&sums.cost)),
-            points,
+            i32::from(points.is_none()),
+            points.unwrap_or_default(),
         )
     })))
+}
+
+/// Those chunks, for `_by_model_points`.
+#[pg_extern(schema = "llm_usage", requires = ["schema"])]
+fn _batch_by_model_points(
+    from_time: TimestampWithTimeZone,
+    to_time: TimestampWithTimeZone,
+) -> Result<
+    TableIterator<'static, (name!(bucket, TimestampWithTimeZone), name!(line, i32), name!(points, Vec<u8>))>,
+    ErrorReport,
+> {
+    let rows = packed(Batch::by_model_points, from_time, to_time)?;
+    Ok(TableIterator::new(rows.into_iter().map(|((line, bucket), points)| (instant(bucket), line, points))))
 }
 
 /// Those of `_active_users_hour` or `_active_users_day`.
@@ -368,6 +377,14 @@ fn _batch_by_rule_type(
         Ok(held.batch.by_rule_type(grain).into_iter().map(row).collect())
     })?;
     Ok(TableIterator::new(rows))
+}
+
+fn packed<T>(
+    pack: fn(&Batch, &Range<i64>, &[i32]) -> Result<T, Error>,
+    from: TimestampWithTimeZone,
+    to: TimestampWithTimeZone,
+) -> Result<T, ErrorReport> {
+    held(|held| pack(&held.batch, &range(from, to), held.numbers()?).map_err(|error| report(&error)))
 }
 
 fn parsed(grain: &str) -> Result<Grain, ErrorReport> {

@@ -15,12 +15,12 @@ use pgrx::prelude::*;
 use serde::Serialize;
 
 use crate::direct::{
-    self, APP_LINES, BY_APP, BY_APP_POINTS, BY_MODEL_5MIN, EVENTS, LINES, MINUTES_5, MOST_SCANS, Range,
-    Rollup,
+    self, APP_LINES, BY_APP, BY_APP_POINTS, BY_MODEL_5MIN, BY_MODEL_POINTS, EVENTS, LINES, MINUTES_5,
+    MOST_SCANS, Range, Rollup,
 };
 use crate::pg::lookup::{self, Is, Key};
 use crate::pg::micros;
-use crate::pg::row::Names;
+use crate::pg::row::{Columns, Names};
 use crate::{error, pg, query};
 
 /// `ModelUsageResponse`; its dates are those of the first and the last point.
@@ -90,10 +90,11 @@ type Sums = Vec<[i128; 3]>;
 /// The sums of all parts as the rollups have them: of days that no bound cuts, of cut days the hours, of cut hours the 5 minutes, of cut
 /// 5 minutes the points. To a tenant of his apps, of which there are days and hours, and of cut hours the points.
 fn read(model: &str, parts: &Parts) -> Result<Option<Sums>, ErrorReport> {
-    const TABLES: [&CStr; 8] = [
+    const TABLES: [&CStr; 9] = [
         BY_MODEL.days,
         BY_MODEL.hours,
         BY_MODEL_5MIN.0,
+        BY_MODEL_POINTS,
         BY_APP.days,
         BY_APP.hours,
         BY_APP_POINTS,
@@ -240,20 +241,26 @@ impl Reading<'_> {
         let keys: Vec<_> = self.cut_hours().into_iter().map(|time| within(&[line], whole(time))).collect();
         let (table, names) = BY_MODEL_5MIN;
         let bounds = self.parts.bounds();
-        lookup::rows(pg::relation(table), &keys, names, |row| {
+        let mut chunked = Vec::new();
+        let is_read = lookup::rows(pg::relation(table), &keys, names, |row| {
             let (from, to) = (row.instant(0), row.instant(0) + MINUTES_5);
             let is_cut = bounds.partition_point(|at| *at <= from) != bounds.partition_point(|at| *at < to);
             if is_cut {
-                self.add_points(row.bytes(4), from, &bounds)?;
+                if row.number(2) > 0 {
+                    chunked.push([line, (c"bucket", Is::At(from))]);
+                }
+                self.add_points(row.bytes(1), from, &bounds)?;
                 return Ok(true);
             }
-            let counts = [row.number(2), row.number(3)];
+            let counts = [row.number(3), row.number(4)];
             match self.cut_day(from) {
                 Some(CutDay::Once(bound)) => self.move_to(bound, bound.is_behind_hour(), counts),
                 _ => self.add(from, to, counts),
             }
             Ok(true)
-        })
+        })?;
+        let add = |row: &Columns| self.add_points(row.bytes(1), row.instant(0), &bounds);
+        Ok(is_read && direct::chunks(BY_MODEL_POINTS, &chunked, add)?)
     }
 
     /// What apps have of that on a line.
@@ -268,7 +275,7 @@ impl Reading<'_> {
         });
         let bounds = self.parts.bounds();
         direct::app_points(&keys.collect::<Vec<_>>(), |row| {
-            self.add_points(row.bytes(2), row.instant(0), &bounds)
+            self.add_points(row.bytes(1), row.instant(0), &bounds)
         })
     }
 

@@ -14,12 +14,11 @@ use crate::amount::Amount;
 use crate::bitmap::Bitmap;
 use crate::calendar::{self, DAY, HOUR};
 use names::{Lines, Texts};
+pub use points::{ManyPoints, PackedRows};
 use points::{Of, Points};
 
 /// In microseconds.
 const FIVE_MINUTES: i64 = HOUR / 12;
-/// So many points are kept beside the sums of an app's hour, in about a kilobyte.
-const MOST_IN_ROW: usize = 100;
 
 /// What the rollups keep of an event.
 #[derive(Debug, Clone)]
@@ -135,10 +134,9 @@ pub enum Spender {
 
 /// The rows of a rollup, in the order of their keys.
 pub type Rows<K, S = Sums> = Vec<(K, S)>;
-/// Those that have points, packed.
-pub type PackedRows<K> = Rows<K, (Sums, Vec<u8>)>;
-/// The same on their way, each with its place among all of its kind.
-type Places<K> = HashMap<K, (u32, Sums)>;
+/// One on its way, with its place among all of its kind.
+type Placed = (u32, Sums);
+type Places<K> = HashMap<K, Placed>;
 
 /// Some of the ledger's events, grouped by hour, or five minutes, as finely as any rollup asks.
 #[derive(Debug, Default)]
@@ -223,52 +221,48 @@ impl Batch {
         grouped(self.models.iter().map(|(by, (_, sums))| (key(by), sums)))
     }
 
-    /// By app, hour and the number of the line, with the points, if those are few.
+    /// By app, hour and the number of the line.
     pub fn by_app_hour(
         &self,
         within: &Range<i64>,
         numbers: &[i32],
     ) -> Result<PackedRows<(i64, i64, i32)>, Error> {
-        self.packed_by_app(within, numbers, |_| true, |count| count <= MOST_IN_ROW)
+        self.points.in_rows(Of::App, self.hours_of_apps(within, numbers), |(_, hour, _)| *hour)
     }
 
-    /// The points of the others.
     pub fn by_app_points(
         &self,
         within: &Range<i64>,
         numbers: &[i32],
-    ) -> Result<PackedRows<(i64, i64, i32)>, Error> {
-        let are_many = |count| count > MOST_IN_ROW;
-        self.packed_by_app(within, numbers, are_many, are_many)
+    ) -> Result<ManyPoints<(i64, i64, i32)>, Error> {
+        self.points.many(Of::App, self.hours_of_apps(within, numbers), |(_, hour, _)| *hour)
     }
 
-    fn packed_by_app(
-        &self,
-        within: &Range<i64>,
-        numbers: &[i32],
-        is_wanted: impl Fn(usize) -> bool,
-        has_points: impl Fn(usize) -> bool,
-    ) -> Result<PackedRows<(i64, i64, i32)>, Error> {
-        let count = |place: u32| self.points.count(Of::App, place);
-        let key = |(app, hour, line): &(i64, i64, usize)| (*app, *hour, numbers[*line]);
-        let rows = self.apps.iter().map(|(by, row)| (key(by), row));
-        let rows =
-            rows.filter(|((_, hour, _), (place, _))| within.contains(hour) && is_wanted(count(*place)));
-        packed(rows, |(_, hour, _), place| match has_points(count(place)) {
-            true => self.points.packed(Of::App, place, *hour),
-            false => Ok(Vec::new()),
-        })
+    fn hours_of_apps(&self, within: &Range<i64>, numbers: &[i32]) -> Vec<((i64, i64, i32), &Placed)> {
+        let rows = self.apps.iter().filter(|((_, hour, _), _)| within.contains(hour));
+        in_order(rows.map(|((app, hour, line), row)| ((*app, *hour, numbers[*line]), row)))
     }
 
-    /// By the number of the line, and five minutes, with the points.
+    /// By the number of the line, and five minutes.
     pub fn by_model_5min(
         &self,
         within: &Range<i64>,
         numbers: &[i32],
     ) -> Result<PackedRows<(i32, i64)>, Error> {
-        let rows = self.models.iter().map(|((line, bucket), row)| ((numbers[*line], *bucket), row));
-        let rows = rows.filter(|((_, bucket), _)| within.contains(bucket));
-        packed(rows, |(_, bucket), place| self.points.packed(Of::Model, place, *bucket))
+        self.points.in_rows(Of::Model, self.minutes_of_models(within, numbers), |(_, bucket)| *bucket)
+    }
+
+    pub fn by_model_points(
+        &self,
+        within: &Range<i64>,
+        numbers: &[i32],
+    ) -> Result<ManyPoints<(i32, i64)>, Error> {
+        self.points.many(Of::Model, self.minutes_of_models(within, numbers), |(_, bucket)| *bucket)
+    }
+
+    fn minutes_of_models(&self, within: &Range<i64>, numbers: &[i32]) -> Vec<((i32, i64), &Placed)> {
+        let rows = self.models.iter().filter(|((_, bucket), _)| within.contains(bucket));
+        in_order(rows.map(|((line, bucket), row)| ((numbers[*line], *bucket), row)))
     }
 
     /// Who made a request, by app and time; `None` stands for all apps.
@@ -325,15 +319,10 @@ fn add_to<K: Eq + Hash>(rows: &mut Places<K>, key: K, event: &Event) -> u32 {
     *place
 }
 
-/// Rows in the order of their keys, with their points.
-fn packed<'a, K: Copy + Ord>(
-    rows: impl Iterator<Item = (K, &'a (u32, Sums))>,
-    points: impl Fn(&K, u32) -> Result<Vec<u8>, Error>,
-) -> Result<PackedRows<K>, Error> {
+fn in_order<'a, K: Copy + Ord>(rows: impl Iterator<Item = (K, &'a Placed)>) -> Vec<(K, &'a Placed)> {
     let mut rows: Vec<_> = rows.collect();
     rows.sort_unstable_by_key(|(key, _)| *key);
-    let packed = |(key, (place, sums)): (K, &(u32, Sums))| Ok((key, (sums.clone(), points(&key, *place)?)));
-    rows.into_iter().map(packed).collect()
+    rows
 }
 
 /// The rules of all apps, beside those of each.

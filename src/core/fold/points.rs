@@ -2,12 +2,21 @@
 
 use std::cell::OnceCell;
 
+use super::{Placed, Rows, Sums};
 use crate::Error;
 use crate::points::{Point, pack};
 
+/// So many points are kept beside the sums of a row, in less than what the server would put away for its length.
+pub const MOST_IN_ROW: usize = 200;
+
+/// Rows with their points, packed; `None`: those are many, and stand elsewhere.
+pub type PackedRows<K> = Rows<K, (Sums, Option<Vec<u8>>)>;
+/// Those many, packed.
+pub type ManyPoints<K> = Rows<K, Vec<u8>>;
+
 /// An event, and the places of the rows that keep it.
 #[derive(Debug)]
-struct Placed {
+struct Kept {
     occurred_at: i64,
     requests: i32,
     /// Of its app's hour, and of its model's five minutes.
@@ -26,7 +35,7 @@ pub enum Of {
 /// All in one list: most rows of apps have few events, and a list for each would take longer than to put this one in order.
 #[derive(Debug, Default)]
 pub struct Points {
-    all: Vec<Placed>,
+    all: Vec<Kept>,
     by_row: [OnceCell<ByRow>; 2],
 }
 
@@ -41,7 +50,7 @@ impl Points {
     pub fn add(&mut self, event: &super::Event, of_app: u32, of_model: u32) {
         // What was put in order before lacks this one.
         self.by_row.iter_mut().for_each(|by_row| drop(by_row.take()));
-        self.all.push(Placed {
+        self.all.push(Kept {
             occurred_at: event.occurred_at,
             requests: event.requests,
             places: [of_app, of_model],
@@ -50,20 +59,47 @@ impl Points {
         });
     }
 
-    /// How many points a row has.
-    pub fn count(&self, of: Of, place: u32) -> usize {
-        self.of_row(of, place).len()
+    /// Rows with their points, if those are few.
+    pub fn in_rows<K>(
+        &self,
+        of: Of,
+        rows: Vec<(K, &Placed)>,
+        bucket: impl Fn(&K) -> i64,
+    ) -> Result<PackedRows<K>, Error> {
+        let row = |(key, (place, sums)): (K, &Placed)| {
+            let points = match self.are_many(of, *place) {
+                true => None,
+                false => Some(self.packed(of, *place, bucket(&key))?),
+            };
+            Ok((key, (sums.clone(), points)))
+        };
+        rows.into_iter().map(row).collect()
     }
 
-    /// Those of a row, packed.
-    pub fn packed(&self, of: Of, place: u32, bucket: i64) -> Result<Vec<u8>, Error> {
+    /// The points of the others.
+    pub fn many<K>(
+        &self,
+        of: Of,
+        rows: Vec<(K, &Placed)>,
+        bucket: impl Fn(&K) -> i64,
+    ) -> Result<ManyPoints<K>, Error> {
+        let many = rows.into_iter().filter(|(_, (place, _))| self.are_many(of, *place));
+        many.map(|(key, (place, _))| self.packed(of, *place, bucket(&key)).map(|points| (key, points)))
+            .collect()
+    }
+
+    fn are_many(&self, of: Of, place: u32) -> bool {
+        self.of_row(of, place).len() > MOST_IN_ROW
+    }
+
+    fn packed(&self, of: Of, place: u32, bucket: i64) -> Result<Vec<u8>, Error> {
         let point = |index: &usize| {
-            let placed = &self.all[*index];
+            let kept = &self.all[*index];
             Point {
-                at: placed.occurred_at - bucket,
-                requests: placed.requests,
-                input_tokens: placed.input_tokens,
-                completion_tokens: placed.completion_tokens,
+                at: kept.occurred_at - bucket,
+                requests: kept.requests,
+                input_tokens: kept.input_tokens,
+                completion_tokens: kept.completion_tokens,
             }
         };
         pack(self.of_row(of, place).iter().map(point).collect())
@@ -77,18 +113,18 @@ impl Points {
     }
 
     fn sorted(&self, of: Of) -> ByRow {
-        let place = |placed: &Placed| placed.places[of as usize] as usize;
+        let place = |kept: &Kept| kept.places[of as usize] as usize;
         let rows = self.all.iter().map(place).max().map_or(0, |last| last + 1);
         let mut ends = vec![0; rows];
-        self.all.iter().for_each(|placed| ends[place(placed)] += 1);
+        self.all.iter().for_each(|kept| ends[place(kept)] += 1);
         let mut end = 0;
         for count in &mut ends {
             end += *count;
             *count = end - *count;
         }
         let mut order = vec![0; self.all.len()];
-        for (index, placed) in self.all.iter().enumerate() {
-            let next = &mut ends[place(placed)];
+        for (index, kept) in self.all.iter().enumerate() {
+            let next = &mut ends[place(kept)];
             order[*next] = index;
             *next += 1;
         }

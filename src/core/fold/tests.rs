@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use bigdecimal::BigDecimal;
 use proptest::prelude::*;
 
+use super::points::MOST_IN_ROW;
 use super::*;
 use crate::points::Point;
 
@@ -193,7 +194,7 @@ proptest! {
             prop_assert!(within.contains(&at));
             prop_assert_eq!(sums.requests, of_row.iter().map(|e| i64::from(e.requests)).sum::<i64>());
             prop_assert_eq!(decimal(&sums.cost), of_row.iter().filter_map(|e| e.cost.as_ref()).map(decimal).sum::<BigDecimal>());
-            let found: Vec<Point> = crate::points::unpack(&points).expect("points");
+            let found: Vec<Point> = crate::points::unpack(&points.expect("few")).expect("points");
             let mut expected: Vec<Point> = of_row.iter().map(|e| Point {
                 at: e.occurred_at - at, requests: e.requests,
                 input_tokens: e.input_tokens, completion_tokens: e.completion_tokens,
@@ -217,10 +218,11 @@ proptest! {
         let rows = batch.by_app_hour(&within, &NUMBERS).expect("points");
         let sums: Vec<_> = rows.iter().map(|(key, (sums, _))| (*key, sums.clone())).collect();
         prop_assert_eq!(sums, batch.by_app(Grain::Hour, &within, &NUMBERS));
-        let unpacked = |points: &[u8]| crate::points::unpack(points).expect("points");
+        let unpacked = |points: &Option<Vec<u8>>| crate::points::unpack(points.as_ref().expect("few")).expect("points");
         let found: BTreeMap<_, _> = rows.iter().map(|(key, (_, points))| (*key, unpacked(points))).collect();
         prop_assert_eq!(found, of_apps);
         prop_assert!(batch.by_app_points(&within, &NUMBERS).is_ok_and(|rows| rows.is_empty()));
+        prop_assert!(batch.by_model_points(&within, &NUMBERS).is_ok_and(|rows| rows.is_empty()));
 
         let mut users: BTreeMap<(Option<i64>, i64), Bitmap> = BTreeMap::new();
         for e in events.iter().filter(|e| e.requests > 0 && within.contains(&bucket(Grain::Hour, e.occurred_at))) {
@@ -236,12 +238,15 @@ proptest! {
     #[test]
     fn many_points_are_in_no_row_of_sums(event in any_event(), count in MOST_IN_ROW - 1..MOST_IN_ROW + 2) {
         let batch = batch(&vec![event; count]);
-        let count_of = |rows: PackedRows<(i64, i64, i32)>| -> Vec<usize> {
-            rows.iter().map(|(_, (_, points))| crate::points::unpack(points).expect("points").len()).collect()
-        };
-        let rows = count_of(batch.by_app_hour(&ALL_TIME, &NUMBERS).expect("points"));
-        let chunks = count_of(batch.by_app_points(&ALL_TIME, &NUMBERS).expect("points"));
-        prop_assert_eq!((rows, chunks), if count > MOST_IN_ROW { (vec![0], vec![count]) } else { (vec![count], vec![]) });
+        let count_of = |points: &Vec<u8>| crate::points::unpack(points).expect("points").len();
+        let of_apps = batch.by_app_hour(&ALL_TIME, &NUMBERS).expect("points");
+        let of_models = batch.by_model_5min(&ALL_TIME, &NUMBERS).expect("points");
+        let in_rows = [&of_apps[0].1.1, &of_models[0].1.1].map(|points| points.as_ref().map(count_of));
+        let of_apps = batch.by_app_points(&ALL_TIME, &NUMBERS).expect("points");
+        let of_models = batch.by_model_points(&ALL_TIME, &NUMBERS).expect("points");
+        let many = [of_apps.first().map(|(_, points)| count_of(points)), of_models.first().map(|(_, points)| count_of(points))];
+        let is_many = count > MOST_IN_ROW;
+        prop_assert_eq!((in_rows, many), if is_many { ([None; 2], [Some(count); 2]) } else { ([Some(count); 2], [None; 2]) });
     }
 
     #[test]

@@ -39,8 +39,8 @@ INSERT INTO llm_usage.usage_events (occurred_at, app_id, llm_id, user_id, model,
     FROM generate_series(FIRST, LAST) n, unnest(APPS) a (app)
    ORDER BY n, a.app DESC;
 INSERT INTO llm_usage.usage_events (occurred_at, app_id, model, prompt_tokens, completion_tokens, cost)
-  SELECT '2025-03-02 10:00Z'::timestamptz + interval '14 seconds' * n, a.app, (ARRAY['gpt-4.1', 'house'])[1 + n % 2], h(n, 5) % 1000, n, 0
-    FROM generate_series(1, 240) n, unnest(APPS) a (app) WHERE FIRST = 1 AND a.app IN (7, 9001);
+  SELECT '2025-03-02 10:15Z'::timestamptz + interval '0.6 seconds' * n, a.app, (ARRAY['gpt-4.1', 'house'])[1 + n % 2], h(n, 5) % 1000, n, 0
+    FROM generate_series(1, 480) n, unnest(APPS) a (app) WHERE FIRST = 1 AND a.app IN (7, 9001);
 INSERT INTO llm_usage.sessions (app_id, consumer_id, started_at)
   SELECT a.app, CASE WHEN a.app > 9000 THEN (ARRAY['ann', 'theirs', 'late'])[1 + n % 3] ELSE nullif((ARRAY['ann', 'bob', ''])[1 + n % 3], '') END,
          '2025-03-01Z'::timestamptz + interval '1 second' * (h(n, 10) % 3456000)

@@ -47,7 +47,7 @@ fn fill(client: &mut Client, writer: Client) {
         r#"INSERT INTO llm_usage.reported_attrs VALUES ('team');
            INSERT INTO llm_usage.usage_events (model, attrs, occurred_at)
            SELECT 'm', jsonb_build_object('team', n % 3), now() - n * interval '9 days' FROM generate_series(1, 12) n;
-           INSERT INTO llm_usage.usage_events (model, occurred_at) SELECT 'm', '2025-03-05 10:00Z' FROM generate_series(1, 150)"#,
+           INSERT INTO llm_usage.usage_events (model, occurred_at) SELECT 'm', '2025-03-05 10:00Z' FROM generate_series(1, 250)"#,
     );
     let mut writer = Writer::new(writer, "filler".to_owned(), 1, 6);
     for transaction in 0..60 {

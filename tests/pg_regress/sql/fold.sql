@@ -76,24 +76,42 @@ SELECT llm_usage.app_token_usage(7, '2025-01-31 21:00:00.000001Z');
 SELECT llm_usage.app_token_usage(7, '2025-01-31 21:00Z', '2025-02-01Z') -> 'data' -> 'total';
 SELECT llm_usage.model_usage_statistics('m', '2025-01-31 21:00:00.000001Z', '2025-02-01Z', 1) -> 'data';
 
--- So many events of a model in 5 minutes that each fold would write more and more anew: they have several rows.
+-- So many events of a model in 5 minutes that each fold would write more and more anew: most points are in chunks.
 CREATE FUNCTION write_busy(events integer) RETURNS integer BEGIN ATOMIC
   INSERT INTO llm_usage.usage_events (occurred_at, app_id, model, prompt_tokens, completion_tokens, cost)
     SELECT timestamptz '2025-03-05 10:01Z' + n * interval '0.023 seconds', 7, 'busy', n, 1, 0 FROM generate_series(1, events) n;
   SELECT events;
 END;
+CREATE VIEW busy AS
+  SELECT 'row' AS what, k.chunks, k.requests, length(k.points) > 0 AS has_points FROM llm_usage._by_model_5min k JOIN llm_usage._lines l ON l.number = k.line
+   WHERE l.model = 'busy'
+  UNION ALL
+  SELECT 'chunk', k.chunk, NULL, length(k.points) > 0 FROM llm_usage._by_model_points k JOIN llm_usage._lines l ON l.number = k.line
+   WHERE l.model = 'busy';
 SELECT write_busy(3000), llm_usage.fold();
 SELECT write_busy(2), llm_usage.fold();
 SELECT write_busy(1), llm_usage.fold();
-SELECT k.chunk, k.requests, length(k.points) > 16384 AS long FROM llm_usage._by_model_5min k JOIN llm_usage._lines l ON l.number = k.line
- WHERE l.model = 'busy' ORDER BY k.chunk;
+SELECT * FROM busy ORDER BY what DESC, chunks;
+-- What fills the row moves on when more comes, and many at once are a chunk by themselves.
+DO $$ BEGIN
+  FOR turn IN 1..5 LOOP
+    PERFORM write_busy(99);
+    PERFORM llm_usage.fold();
+  END LOOP;
+END $$;
+SELECT * FROM busy ORDER BY what DESC, chunks;
+SELECT write_busy(201), llm_usage.fold();
+SELECT * FROM busy ORDER BY what DESC, chunks;
 SELECT part, requests, input_tokens FROM llm_usage.model_activity_between('busy', '{2025-03-05 10:00Z,2025-03-05 10:01:00.046Z}', '2025-03-05 11:00Z');
-SELECT width_bucket(occurred_at, '{2025-03-05 10:00Z,2025-03-05 10:01:00.046Z}'::timestamptz[]) AS part, count(*), sum(prompt_tokens)
+SELECT d ->> 'prompt_tokens' FROM json_array_elements(
+  llm_usage.model_usage_statistics('busy', '2025-03-05 10:01:00.046Z', '2025-03-05 10:01:00.092Z', 2) -> 'data') d;
+SELECT width_bucket(occurred_at, '{2025-03-05 10:00Z,2025-03-05 10:01:00.046Z,2025-03-05 10:01:00.069Z,2025-03-05 10:01:00.092Z}'::timestamptz[]) AS part,
+       count(*), sum(prompt_tokens)
   FROM llm_usage.usage_events WHERE model = 'busy' GROUP BY 1 ORDER BY 1;
 SELECT llm_usage.verify();
 -- The sums that stand beside the points, too.
 CREATE FUNCTION flip() RETURNS void BEGIN ATOMIC
-  UPDATE llm_usage._by_model_5min k SET points = set_byte(k.points, 6, get_byte(k.points, 6) # 1) FROM llm_usage._lines l
+  UPDATE llm_usage._by_model_points k SET points = set_byte(k.points, 6, get_byte(k.points, 6) # 1) FROM llm_usage._lines l
    WHERE l.number = k.line AND l.model = 'busy' AND k.chunk = 0;
   UPDATE llm_usage._by_app_points k SET points = set_byte(k.points, 6, get_byte(k.points, 6) # 1) FROM llm_usage._lines l
    WHERE l.number = k.line AND l.model = 'busy' AND k.chunk = 0;
@@ -102,8 +120,15 @@ SELECT flip();
 SELECT rollup, found ->> 'chunk' AS found, expected ->> 'chunk' AS expected FROM llm_usage.verify() ORDER BY 1, 2, 3;
 SELECT flip();
 SELECT llm_usage.verify();
-UPDATE llm_usage._by_model_5min k SET requests = k.requests + 1 FROM llm_usage._lines l WHERE l.number = k.line AND l.model = 'busy' AND k.chunk = 1;
-SELECT rollup, found ->> 'chunk' AS found, expected ->> 'chunk' AS expected FROM llm_usage.verify() WHERE rollup = '_by_model_5min' ORDER BY 2, 3;
+-- A chunk that is in no row's count, and sums and counts that are others.
+UPDATE llm_usage._by_model_points k SET chunk = 7 FROM llm_usage._lines l WHERE l.number = k.line AND l.model = 'busy' AND k.chunk = 1;
+SELECT rollup, found ->> 'chunk' AS found, expected ->> 'chunk' AS expected FROM llm_usage.verify() ORDER BY 1, 2, 3;
+UPDATE llm_usage._by_model_points k SET chunk = 1 FROM llm_usage._lines l WHERE l.number = k.line AND l.model = 'busy' AND k.chunk = 7;
+SELECT llm_usage.verify();
+UPDATE llm_usage._by_model_5min k SET requests = k.requests + 1 FROM llm_usage._lines l WHERE l.number = k.line AND l.model = 'busy';
+SELECT rollup, found ->> 'requests' AS found, expected ->> 'requests' AS expected FROM llm_usage.verify() WHERE rollup = '_by_model_5min' ORDER BY 2, 3;
+UPDATE llm_usage._by_model_5min k SET requests = k.requests - 1, chunks = k.chunks + 1 FROM llm_usage._lines l WHERE l.number = k.line AND l.model = 'busy';
+SELECT rollup, found ->> 'chunks' AS found, expected ->> 'chunks' AS expected FROM llm_usage.verify() ORDER BY 1, 2, 3;
 SELECT llm_usage.rebuild();
 SELECT llm_usage.verify();
 
@@ -115,7 +140,7 @@ DO $$ BEGIN
     PERFORM llm_usage.fold();
   END LOOP;
 END $$;
-SELECT k.requests, length(k.points) > 0 AS has_points, array(SELECT c.chunk FROM llm_usage._by_app_points c WHERE c.app_id = 70 ORDER BY 1) AS chunks
+SELECT k.requests, length(k.points) > 0 AS has_points, k.chunks AS counted, array(SELECT c.chunk FROM llm_usage._by_app_points c WHERE c.app_id = 70 ORDER BY 1) AS chunks
   FROM llm_usage._by_app_hour k WHERE k.app_id = 70;
 SELECT llm_usage.app_token_usage(70, '2025-03-06 10:10:10Z', '2025-03-06 10:40:40Z') #> '{data,total}' AS answer, count(*), sum(prompt_tokens)
   FROM llm_usage.usage_events WHERE app_id = 70 AND occurred_at >= '2025-03-06 10:10:10Z' AND occurred_at < '2025-03-06 10:40:40Z';
@@ -124,6 +149,34 @@ DELETE FROM llm_usage._by_app_points WHERE app_id = 70;
 SELECT rollup, found ->> 'app_id' AS found, expected ->> 'app_id' AS expected FROM llm_usage.verify() ORDER BY 1, 2, 3;
 SELECT llm_usage.rebuild();
 SELECT llm_usage.verify();
+
+-- Batches of any size into the same minutes, folded one by one: between any instants what the events say.
+DO $$ BEGIN
+  PERFORM setseed(0.5);
+  FOR turn IN 1..60 LOOP
+    INSERT INTO llm_usage.usage_events (occurred_at, app_id, model, prompt_tokens, completion_tokens, cost)
+      SELECT timestamptz '2025-03-07 10:00Z' + random() * interval '8 minutes', 71, 'many', n, n % 7, 0
+        FROM generate_series(1, (ARRAY[1, 2, 5, 60, 150, 200, 201, 320, 700])[1 + floor(random() * 9)::integer]) n;
+    PERFORM llm_usage.fold();
+  END LOOP;
+END $$;
+SELECT k.chunks > 10 AS has_chunks, k.points <> '' AS has_points FROM llm_usage._by_app_hour k WHERE k.app_id = 71
+ UNION ALL
+SELECT bool_and(k.chunks > 10), bool_and(k.points <> '') FROM llm_usage._by_model_5min k JOIN llm_usage._lines l ON l.number = k.line WHERE l.model = 'many';
+SELECT llm_usage.verify();
+SELECT count(*), count(DISTINCT e.sums) > 90 AS differ, count(*) FILTER (WHERE e.sums = a.sums) AS by_app, count(*) FILTER (WHERE e.sums = m.sums) AS by_model,
+       count(*) FILTER (WHERE e.sums = b.sums) AS by_sql
+  FROM (SELECT least(i.a, i.b) AS first, greatest(i.a, i.b) + interval '1 microsecond' AS last
+          FROM (SELECT timestamptz '2025-03-07 09:59Z' + random() * interval '10 minutes' AS a, timestamptz '2025-03-07 09:59Z' + random() * interval '10 minutes' AS b
+                  FROM generate_series(1, 100)) i) r,
+       LATERAL (SELECT concat(sum(e.prompt_tokens), ',', sum(e.completion_tokens)) AS sums
+                  FROM llm_usage.usage_events e WHERE e.app_id = 71 AND e.occurred_at >= r.first AND e.occurred_at < r.last) e,
+       LATERAL (SELECT llm_usage.app_token_usage(71, r.first, r.last) #> '{data,total}' AS answer OFFSET 0) t,
+       LATERAL (SELECT concat(nullif(t.answer ->> 'input_tokens', '0'), ',', nullif(t.answer ->> 'output_tokens', '0')) AS sums) a,
+       LATERAL (SELECT llm_usage.model_usage_statistics('many', r.first, r.last, 1) #> '{data,0}' AS answer OFFSET 0) s,
+       LATERAL (SELECT concat(nullif(s.answer ->> 'prompt_tokens', '0'), ',', nullif(s.answer ->> 'response_tokens', '0')) AS sums) m,
+       LATERAL (SELECT concat(sum(b.input_tokens), ',', sum(b.completion_tokens)) AS sums
+                  FROM llm_usage.model_activity_between('many', ARRAY[r.first], r.last) b) b;
 
 -- A sequence that jumps ahead.
 SELECT setval('llm_usage.usage_events_id_seq', 1000000000000);
