@@ -29,6 +29,7 @@ CREATE TABLE llm_usage._rollups (
 );
 -- Their tables, each with a column bucket: the start of the hour, day, … in UTC. <name>_expected() returns the rows that a table
 -- should hold, from the ledger or from the rollup's next finer table.
+-- A BRIN index finds what is asked of a time and of every app, user or value: rows come in the order of time, and it takes no room.
 CREATE TABLE llm_usage._rollup_tables (name text PRIMARY KEY);
 
 -- Months whose events were dropped: the rollups alone know them.
@@ -119,10 +120,21 @@ CREATE VIEW llm_usage._tail_messages WITH (security_invoker) AS
      AND m.id <= 9223372036854775807
   OFFSET 0;
 
--- What of [from_time, to_time) is in no whole hour of a rollup: the edges, and the tail. Mostly that is nothing, and to prepare for
--- reading every partition of the ledger takes longer than to read the rollup: a report reads it by a function in PL/pgSQL, which
--- does so only if it must. (_may_be_loose() looks with the eyes of the statement, so it finds what that would find.)
-CREATE FUNCTION llm_usage._loose_events(from_time timestamptz, to_time timestamptz)
+-- One app, or with NULL every app that has folded events: the ledger's index of time begins with the app, and without one a few minutes
+-- would be looked for in the whole month.
+CREATE FUNCTION llm_usage._folded_apps(for_app bigint) RETURNS bigint[]
+  LANGUAGE plpgsql STABLE PARALLEL SAFE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  RETURN CASE WHEN for_app IS NOT NULL THEN ARRAY[for_app] ELSE ARRAY(SELECT DISTINCT l.app_id FROM llm_usage._app_lines l) END;
+END $$;
+
+-- What of [from_time, to_time) is in no whole hour of a rollup: the edges, of one app or with NULL of all, and the tail. Mostly that is
+-- nothing, and to prepare for reading every partition of the ledger takes longer than to read the rollup: a report reads it by a
+-- function in PL/pgSQL, which does so only if it must. (_may_be_loose() looks with the eyes of the statement, so it finds what that
+-- would find.)
+CREATE FUNCTION llm_usage._loose_events(from_time timestamptz, to_time timestamptz, for_app bigint DEFAULT NULL)
   RETURNS TABLE (id bigint, occurred_at timestamptz, app_id bigint, llm_id bigint, user_id bigint, vendor text, model text, currency text,
                  rule_type text, task_id text, requests integer, unpriced_requests integer, input_tokens bigint,
                  completion_tokens bigint, inference_tokens bigint, cost numeric, attrs jsonb)
@@ -132,17 +144,20 @@ CREATE FUNCTION llm_usage._loose_events(from_time timestamptz, to_time timestamp
       FROM llm_usage._folded_events e
      WHERE CASE WHEN llm_usage._first(from_time, to_time) < llm_usage._first_hour(from_time, to_time)
                   THEN llm_usage._has_events(llm_usage._first(from_time, to_time), llm_usage._first(from_time, to_time)) END
+       AND e.app_id = ANY (llm_usage._folded_apps(for_app))
        AND e.occurred_at >= llm_usage._first(from_time, to_time) AND e.occurred_at < llm_usage._first_hour(from_time, to_time)
     UNION ALL
     SELECT e.*
       FROM llm_usage._folded_events e
      WHERE CASE WHEN llm_usage._last_hour(from_time, to_time) < llm_usage._last(from_time, to_time)
                   THEN llm_usage._has_events(llm_usage._last_hour(from_time, to_time), llm_usage._last(from_time, to_time)) END
+       AND e.app_id = ANY (llm_usage._folded_apps(for_app))
        AND e.occurred_at >= llm_usage._last_hour(from_time, to_time) AND e.occurred_at < llm_usage._last(from_time, to_time)
     UNION ALL
     SELECT e.*
       FROM llm_usage._tail_events e
-     WHERE e.occurred_at >= llm_usage._first(from_time, to_time) AND e.occurred_at < llm_usage._last(from_time, to_time);
+     WHERE e.occurred_at >= llm_usage._first(from_time, to_time) AND e.occurred_at < llm_usage._last(from_time, to_time)
+       AND (for_app IS NULL OR e.app_id = for_app);
   END;
 CREATE FUNCTION llm_usage._loose_sessions(from_time timestamptz, to_time timestamptz)
   RETURNS TABLE (id bigint, started_at timestamptz, app_id bigint, consumer_id text)

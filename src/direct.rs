@@ -166,28 +166,38 @@ impl Range {
         Ok(true)
     }
 
-    /// Hands over an app's folded rows of the parts of hours at the ends.
+    /// Hands over apps' folded rows of the parts of hours at the ends, all or those that are like a key.
     pub fn edges(
         &self,
-        app: i64,
+        apps: &[i64],
+        of: Option<Key>,
         mut add: impl FnMut(&Columns) -> Result<(), ErrorReport>,
     ) -> Result<bool, ErrorReport> {
         if self.is_dropped()? {
             return Ok(false);
         }
         let (time, _) = self.ledger.time;
-        let key =
-            |(from, to)| [(c"app_id", Is::Number(app)), (time, Is::NotBefore(from)), (time, Is::Before(to))];
-        let keys: Vec<[Key; 3]> = self.cut.ends().map(key).collect();
-        if keys.is_empty() {
-            return Ok(true);
+        if apps.len() > MOST_SCANS {
+            return Ok(false);
         }
-        pg::tail::rows(pg::relation(self.ledger.table), &keys, self.ledger.names, |row| {
-            if row.number(self.ledger.id) <= self.folded_up_to {
-                add(row)?;
+        for (from, to) in self.cut.ends() {
+            let key = |app| {
+                let key = [(c"app_id", Is::Number(app)), (time, Is::NotBefore(from)), (time, Is::Before(to))];
+                key.into_iter().chain(of).collect()
+            };
+            let keys: Vec<Vec<Key>> = apps.iter().copied().map(key).collect();
+            let (table, names) = (pg::relation(self.ledger.table), self.ledger.names);
+            let is_read = pg::tail::rows_between(table, (from, to), &keys, names, |row| {
+                if row.number(self.ledger.id) <= self.folded_up_to {
+                    add(row)?;
+                }
+                Ok(true)
+            })?;
+            if !is_read {
+                return Ok(false);
             }
-            Ok(true)
-        })
+        }
+        Ok(true)
     }
 
     /// Hands over the rows of the range and its apps that are not folded yet, all or those that are like a key.
@@ -214,7 +224,7 @@ impl Range {
         app: i64,
         mut add: impl FnMut(&Columns) -> Result<(), ErrorReport>,
     ) -> Result<bool, ErrorReport> {
-        Ok(self.edges(app, &mut add)? && self.tail(Some((c"app_id", Is::Number(app))), add)?)
+        Ok(self.edges(&[app], None, &mut add)? && self.tail(Some((c"app_id", Is::Number(app))), add)?)
     }
 
     pub fn has_edges(&self) -> bool {
@@ -234,6 +244,24 @@ impl Range {
             Ok(!is_dropped)
         })?;
         Ok(is_dropped || !is_told)
+    }
+}
+
+/// Every app that has folded events, ascending; `None` if that cannot be told.
+pub fn folded_apps() -> Result<Option<Vec<i64>>, ErrorReport> {
+    let mut apps: Vec<i64> = Vec::new();
+    loop {
+        // An app has many lines: to look for the next one takes less than to read them.
+        let above = apps.last().map(|app| (c"app_id", Is::Above(*app)));
+        let key: Vec<Key> = above.into_iter().collect();
+        let known = apps.len();
+        let is_read = lookup::rows(pg::relation(APP_LINES.0), &[key], APP_LINES.1, |row| {
+            apps.push(row.number(0));
+            Ok(false)
+        })?;
+        if !is_read || apps.len() == known {
+            return Ok(is_read.then_some(apps));
+        }
     }
 }
 

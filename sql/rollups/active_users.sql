@@ -5,6 +5,7 @@ CREATE TABLE llm_usage._active_users_hour (
   users  bytea NOT NULL,
   UNIQUE NULLS NOT DISTINCT (app_id, bucket)
 ) WITH (fillfactor = 90);
+CREATE INDEX ON llm_usage._active_users_hour USING brin (bucket) WITH (pages_per_range = 32, autosummarize = on);
 CREATE TABLE llm_usage._active_users_day (LIKE llm_usage._active_users_hour INCLUDING INDEXES) WITH (fillfactor = 90);
 -- Without a primary key they could not be changed in a publication of all tables.
 ALTER TABLE llm_usage._active_users_hour REPLICA IDENTITY FULL;
@@ -51,30 +52,31 @@ CREATE FUNCTION llm_usage._active_users_day_expected() RETURNS SETOF llm_usage._
 INSERT INTO llm_usage._rollups (ledger, name) VALUES ('usage_events', 'active_users');
 INSERT INTO llm_usage._rollup_tables (name) VALUES ('_active_users_hour'), ('_active_users_day');
 
--- All apps by themselves, of which policies leave a tenant its own.
-CREATE FUNCTION llm_usage._active_users_of_apps(from_time timestamptz, to_time timestamptz)
-  RETURNS TABLE (bucket timestamptz, users bytea)
+-- What the rollup holds of [from_time, to_time), with NULL for all apps; whoever asks for one app puts the condition outside.
+CREATE FUNCTION llm_usage._active_users_kept(from_time timestamptz, to_time timestamptz)
+  RETURNS TABLE (app_id bigint, bucket timestamptz, users bytea)
   LANGUAGE sql STABLE PARALLEL SAFE
   BEGIN ATOMIC
-    SELECT k.bucket, k.users
+    SELECT k.app_id, k.bucket, k.users
       FROM llm_usage._active_users_day k
      WHERE k.bucket >= llm_usage._first_day(from_time, to_time) AND k.bucket < llm_usage._last_day(from_time, to_time)
     UNION ALL
-    SELECT k.bucket, k.users
+    SELECT k.app_id, k.bucket, k.users
       FROM llm_usage._active_users_hour k
      WHERE k.bucket >= llm_usage._first_hour(from_time, to_time) AND k.bucket < llm_usage._first_day(from_time, to_time)
     UNION ALL
-    SELECT k.bucket, k.users
+    SELECT k.app_id, k.bucket, k.users
       FROM llm_usage._active_users_hour k
      WHERE k.bucket >= llm_usage._last_day(from_time, to_time) AND k.bucket < llm_usage._last_hour(from_time, to_time);
   END;
+-- All apps by themselves, of which policies leave a tenant its own.
 CREATE FUNCTION llm_usage._tenant_active_users(for_app bigint, from_time timestamptz, to_time timestamptz)
   RETURNS TABLE (bucket timestamptz, users bytea)
   LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 1
 AS $$
 BEGIN
   IF for_app IS NULL AND llm_usage._is_tenant() THEN
-    RETURN QUERY SELECT * FROM llm_usage._active_users_of_apps(from_time, to_time);
+    RETURN QUERY SELECT k.bucket, k.users FROM llm_usage._active_users_kept(from_time, to_time) k;
   END IF;
 END $$;
 
@@ -83,26 +85,15 @@ CREATE FUNCTION llm_usage._active_users(for_app bigint, from_time timestamptz, t
   RETURNS TABLE (bucket timestamptz, users bytea)
   LANGUAGE sql STABLE PARALLEL SAFE
   BEGIN ATOMIC
-    SELECT k.bucket, k.users
-      FROM llm_usage._active_users_day k
-     WHERE k.bucket >= llm_usage._first_day(from_time, to_time) AND k.bucket < llm_usage._last_day(from_time, to_time)
-       AND (k.app_id = for_app OR k.app_id IS NULL AND for_app IS NULL)
+    SELECT k.bucket, k.users FROM llm_usage._active_users_kept(from_time, to_time) k WHERE k.app_id = for_app
     UNION ALL
-    SELECT k.bucket, k.users
-      FROM llm_usage._active_users_hour k
-     WHERE k.bucket >= llm_usage._first_hour(from_time, to_time) AND k.bucket < llm_usage._first_day(from_time, to_time)
-       AND (k.app_id = for_app OR k.app_id IS NULL AND for_app IS NULL)
-    UNION ALL
-    SELECT k.bucket, k.users
-      FROM llm_usage._active_users_hour k
-     WHERE k.bucket >= llm_usage._last_day(from_time, to_time) AND k.bucket < llm_usage._last_hour(from_time, to_time)
-       AND (k.app_id = for_app OR k.app_id IS NULL AND for_app IS NULL)
+    SELECT k.bucket, k.users FROM llm_usage._active_users_kept(from_time, to_time) k WHERE for_app IS NULL AND k.app_id IS NULL
     UNION ALL
     SELECT t.bucket, t.users FROM llm_usage._tenant_active_users(for_app, from_time, to_time) t
     UNION ALL
     SELECT llm_usage._day(e.occurred_at), llm_usage._bitmap_agg(e.user_id)
-      FROM llm_usage._loose_events(from_time, to_time) e
-     WHERE e.requests > 0 AND e.user_id IS NOT NULL AND (e.app_id = for_app OR for_app IS NULL)
+      FROM llm_usage._loose_events(from_time, to_time, for_app) e
+     WHERE e.requests > 0 AND e.user_id IS NOT NULL
      GROUP BY 1;
   END;
 

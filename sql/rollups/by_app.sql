@@ -11,6 +11,7 @@ CREATE TABLE llm_usage._by_app_day (
   cost              numeric NOT NULL,
   PRIMARY KEY (app_id, bucket, line)
 ) WITH (fillfactor = 90);
+CREATE INDEX ON llm_usage._by_app_day USING brin (bucket) WITH (pages_per_range = 32, autosummarize = on);
 CREATE TABLE llm_usage._by_app_hour (LIKE llm_usage._by_app_day INCLUDING INDEXES, chunks integer NOT NULL, points bytea NOT NULL)
   WITH (fillfactor = 90);
 CREATE TABLE llm_usage._by_app_points (
@@ -156,8 +157,8 @@ CREATE FUNCTION llm_usage._by_app_lines(from_time timestamptz, to_time timestamp
      WHERE k.bucket >= llm_usage._last_day(from_time, to_time) AND k.bucket < llm_usage._last_hour(from_time, to_time);
   END;
 
--- The parts of the sums over [from_time, to_time), not yet summed.
-CREATE FUNCTION llm_usage._by_app(from_time timestamptz, to_time timestamptz)
+-- The parts of the sums over [from_time, to_time), of one app or with NULL of all, not yet summed.
+CREATE FUNCTION llm_usage._by_app(from_time timestamptz, to_time timestamptz, for_app bigint DEFAULT NULL)
   RETURNS TABLE (bucket timestamptz, app_id bigint, llm_id bigint, vendor text, model text, currency text, requests bigint,
                  unpriced_requests bigint, input_tokens bigint, completion_tokens bigint, cost numeric)
   LANGUAGE sql STABLE PARALLEL SAFE
@@ -166,10 +167,11 @@ CREATE FUNCTION llm_usage._by_app(from_time timestamptz, to_time timestamptz)
            k.completion_tokens, k.cost
       FROM llm_usage._by_app_lines(from_time, to_time) k
       JOIN llm_usage._lines l ON l.number = k.line
+     WHERE for_app IS NULL OR k.app_id = for_app
     UNION ALL
     SELECT e.occurred_at, e.app_id, e.llm_id, e.vendor, e.model, e.currency, e.requests, e.unpriced_requests, e.input_tokens,
            e.completion_tokens, e.cost
-      FROM llm_usage._loose_events(from_time, to_time) e;
+      FROM llm_usage._loose_events(from_time, to_time, for_app) e;
   END;
 
 -- What of one app is in no whole hour of the rollup, by model.
@@ -178,8 +180,7 @@ CREATE FUNCTION llm_usage._loose_app_models(for_app bigint, from_time timestampt
   LANGUAGE sql STABLE PARALLEL SAFE
   BEGIN ATOMIC
     SELECT e.model, sum(e.requests), sum(e.input_tokens), sum(e.completion_tokens)
-      FROM llm_usage._loose_events(from_time, to_time) e
-     WHERE e.app_id = for_app
+      FROM llm_usage._loose_events(from_time, to_time, for_app) e
      GROUP BY 1;
   END;
 CREATE FUNCTION llm_usage._loose_app(for_app bigint, from_time timestamptz, to_time timestamptz, folded_up_to bigint)
@@ -231,8 +232,7 @@ CREATE FUNCTION llm_usage.app_activity(
     SELECT (a.bucket AT TIME ZONE 'UTC')::date, a.app_id, a.llm_id, a.vendor, a.model, a.currency,
            sum(a.requests)::bigint, sum(a.unpriced_requests)::bigint, sum(a.input_tokens), sum(a.completion_tokens),
            sum(a.input_tokens + a.completion_tokens), sum(a.cost)
-      FROM llm_usage._by_app(from_time, to_time) a
-     WHERE for_app IS NULL OR a.app_id = for_app
+      FROM llm_usage._by_app(from_time, to_time, for_app) a
      GROUP BY 1, 2, 3, 4, 5, 6;
   END;
 COMMENT ON FUNCTION llm_usage.app_activity(bigint, timestamptz, timestamptz) IS

@@ -32,6 +32,7 @@ CREATE TABLE llm_usage._by_attr_hour (
   cost              numeric NOT NULL,
   PRIMARY KEY (key, value, bucket, currency)
 ) WITH (fillfactor = 90);
+CREATE INDEX ON llm_usage._by_attr_hour USING brin (bucket) WITH (pages_per_range = 32, autosummarize = on);
 CREATE TABLE llm_usage._by_attr_day (LIKE llm_usage._by_attr_hour INCLUDING INDEXES) WITH (fillfactor = 90);
 SELECT pg_catalog.pg_extension_config_dump('llm_usage._by_attr_hour', '');
 SELECT pg_catalog.pg_extension_config_dump('llm_usage._by_attr_day', '');

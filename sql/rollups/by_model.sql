@@ -11,8 +11,9 @@ CREATE TABLE llm_usage._by_model_day (
   cost              numeric NOT NULL,
   PRIMARY KEY (line, bucket)
 ) WITH (fillfactor = 90);
+CREATE INDEX ON llm_usage._by_model_day USING brin (bucket) WITH (pages_per_range = 32, autosummarize = on);
 CREATE TABLE llm_usage._by_model_hour (LIKE llm_usage._by_model_day INCLUDING INDEXES) WITH (fillfactor = 90);
-CREATE TABLE llm_usage._by_model_5min (LIKE llm_usage._by_model_day INCLUDING INDEXES, chunks integer NOT NULL, points bytea NOT NULL)
+CREATE TABLE llm_usage._by_model_5min (LIKE llm_usage._by_model_day, chunks integer NOT NULL, points bytea NOT NULL, PRIMARY KEY (line, bucket))
   WITH (fillfactor = 90);
 CREATE TABLE llm_usage._by_model_points (
   bucket timestamptz NOT NULL,

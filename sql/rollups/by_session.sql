@@ -11,6 +11,7 @@ CREATE TABLE llm_usage._by_session_hour (
   consumers bytea,
   PRIMARY KEY (app_id, bucket)
 ) WITH (fillfactor = 90);
+CREATE INDEX ON llm_usage._by_session_hour USING brin (bucket) WITH (pages_per_range = 32, autosummarize = on);
 CREATE TABLE llm_usage._by_session_day (LIKE llm_usage._by_session_hour INCLUDING INDEXES) WITH (fillfactor = 90);
 SELECT pg_catalog.pg_extension_config_dump('llm_usage._consumers', '');
 SELECT pg_catalog.pg_extension_config_dump('llm_usage._consumers_number_seq', '');

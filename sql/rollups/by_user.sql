@@ -9,6 +9,7 @@ CREATE TABLE llm_usage._by_user_hour (
   cost              numeric NOT NULL,
   UNIQUE NULLS NOT DISTINCT (user_id, bucket, currency)
 ) WITH (fillfactor = 90);
+CREATE INDEX ON llm_usage._by_user_hour USING brin (bucket) WITH (pages_per_range = 32, autosummarize = on);
 CREATE TABLE llm_usage._by_user_day (LIKE llm_usage._by_user_hour INCLUDING INDEXES) WITH (fillfactor = 90);
 -- Without a primary key they could not be changed in a publication of all tables.
 ALTER TABLE llm_usage._by_user_hour REPLICA IDENTITY FULL;

@@ -1,6 +1,7 @@
 //! Arthur GenAI Engine, `GET /api/v2/usage/tokens` (seed 002_a2f999653bea297c).
 
 use std::collections::BTreeMap;
+use std::ffi::CStr;
 
 use llm_usage_core::Error;
 use llm_usage_core::calendar::DAY;
@@ -12,7 +13,7 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use serde::Serialize;
 
-use crate::direct::{self, EVENTS, Range, Rollup};
+use crate::direct::{self, APP_LINES, EVENTS, Range, Rollup};
 use crate::pg::lookup::Is;
 use crate::pg::micros;
 use crate::pg::row::Columns;
@@ -127,13 +128,15 @@ fn read(range: Cut) -> Result<Option<Rules>, ErrorReport> {
     const ALL_APPS: i64 = -1;
     const RULE: usize = event_column("rule_type");
     const INFERENCE: usize = event_column("inference_tokens");
-    let Some(range) = Range::of_apps(&EVENTS, range, &[ROLLUP.days, ROLLUP.hours, c"_rollups"])? else {
-        return Ok(None);
-    };
+    const TABLES: [&CStr; 4] = [ROLLUP.days, ROLLUP.hours, c"_rollups", APP_LINES.0];
+    let Some(range) = Range::of_apps(&EVENTS, range, &TABLES)? else { return Ok(None) };
     // The ledger has no index for what all apps did.
-    if range.apps.is_none() && range.has_edges() {
-        return Ok(None);
-    }
+    let apps = match &range.apps {
+        Some(apps) => Some(apps.clone()),
+        None if range.has_edges() => direct::folded_apps()?,
+        None => Some(Vec::new()),
+    };
+    let Some(apps) = apps else { return Ok(None) };
     let mut rules = Rules::new();
     let add_event = |rules: &mut Rules, event: &Columns| {
         if let Some(rule) = event.text(RULE) {
@@ -147,11 +150,15 @@ fn read(range: Cut) -> Result<Option<Rules>, ErrorReport> {
             add(&mut rules, row.text(0).unwrap_or_default(), [1, 2, 3].map(|column| row.number(column)));
             Ok(())
         })?;
-        if !is_read || !range.edges(*app, |event| add_event(&mut rules, event))? {
+        if !is_read {
             return Ok(None);
         }
     }
-    let is_read = range.tail(Some((c"rule_type", Is::Given)), |event| add_event(&mut rules, event))?;
+    let is_rule = Some((c"rule_type", Is::Given));
+    if !range.edges(&apps, is_rule, |event| add_event(&mut rules, event))? {
+        return Ok(None);
+    }
+    let is_read = range.tail(is_rule, |event| add_event(&mut rules, event))?;
     Ok(is_read.then_some(rules))
 }
 
