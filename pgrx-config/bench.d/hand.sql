@@ -68,11 +68,22 @@ SELECT m.model, date_trunc('hour', m.bucket, 'UTC') AS bucket, sum(m.input_token
  GROUP BY 1, 2 ORDER BY 1, 2;
 ALTER TABLE hand.model_hour ADD PRIMARY KEY (model, bucket);
 
-CREATE TABLE hand.rule_day AS
-SELECT (e.occurred_at AT TIME ZONE 'UTC')::date AS day, e.rule_type, sum(e.inference_tokens) AS inference_tokens,
-       sum(e.prompt_tokens::bigint + e.cache_read_tokens + e.cache_write_tokens)::bigint AS input_tokens,
-       sum(e.completion_tokens) AS completion_tokens
+CREATE TABLE hand.rule_event AS
+SELECT e.occurred_at, e.rule_type, e.inference_tokens, e.prompt_tokens + e.cache_read_tokens + e.cache_write_tokens AS input_tokens,
+       e.completion_tokens
   FROM llm_usage.usage_events e
  WHERE e.rule_type IS NOT NULL
+ ORDER BY 1;
+CREATE INDEX ON hand.rule_event (occurred_at) INCLUDE (rule_type, inference_tokens, input_tokens, completion_tokens);
+CREATE TABLE hand.rule_hour AS
+SELECT date_trunc('hour', e.occurred_at, 'UTC') AS bucket, e.rule_type, sum(e.inference_tokens) AS inference_tokens,
+       sum(e.input_tokens) AS input_tokens, sum(e.completion_tokens) AS completion_tokens
+  FROM hand.rule_event e
+ GROUP BY 1, 2 ORDER BY 1, 2;
+ALTER TABLE hand.rule_hour ADD PRIMARY KEY (bucket, rule_type);
+CREATE TABLE hand.rule_day AS
+SELECT (h.bucket AT TIME ZONE 'UTC')::date AS day, h.rule_type, sum(h.inference_tokens)::bigint AS inference_tokens,
+       sum(h.input_tokens)::bigint AS input_tokens, sum(h.completion_tokens)::bigint AS completion_tokens
+  FROM hand.rule_hour h
  GROUP BY 1, 2 ORDER BY 1, 2;
 ALTER TABLE hand.rule_day ADD PRIMARY KEY (day, rule_type);
