@@ -54,3 +54,20 @@ SELECT llm_usage.active_users('2025-06-03T05:17:33Z', '2025-06-05T21:42:11Z') = 
        llm_usage.token_usage_grouped('2025-06-03T05:17:33Z', '2025-06-05T21:42:11Z') #>> '{0,count,prompt}'
          = (sum(e.prompt_tokens) FILTER (WHERE e.rule_type IS NOT NULL))::text AS rules
   FROM llm_usage.usage_events e WHERE e.occurred_at >= '2025-06-03T05:17:33Z' AND e.occurred_at < '2025-06-05T21:42:11Z';
+
+-- Hours that are cut at the turn of a month, some of whose events are still in the default partition.
+INSERT INTO llm_usage.usage_events (occurred_at, app_id, model, rule_type, prompt_tokens, cost)
+SELECT at, 1 + n % 3, 'm', 'turn', 1 << n::integer, 0
+  FROM unnest('{2025-05-31 23:59:59.999999Z, 2025-06-01Z, 2025-06-30 23:59:59.999999Z, 2025-07-01Z, 2025-07-31 23:59:59.999999Z, 2025-08-01Z}'::timestamptz[])
+       WITH ORDINALITY a (at, n);
+SELECT llm_usage.fold() AS folded;
+SELECT count(*) AS bounds, count(DISTINCT e.tokens) AS sums, count(*) FILTER (WHERE e.tokens = a.tokens) AS the_same
+  FROM (SELECT f, t
+          FROM unnest('{2025-05-31 23:59:59.999998Z, 2025-05-31 23:59:59.999999Z, 2025-06-01 00:00:00.000001Z, 2025-06-30 23:30Z, 2025-06-30 23:59:59.999999Z,
+                        2025-07-01 00:00:00.000001Z, 2025-07-31 23:59:59.999999Z, 2025-08-01 00:00:00.000001Z}'::timestamptz[]) f,
+               unnest('{2025-06-01 00:00:00.000001Z, 2025-06-30 23:59:59.999999Z, 2025-07-01 00:00:00.000001Z, 2025-07-31 23:59:59.999999Z,
+                        2025-08-01 00:00:00.000001Z, 2025-08-01 00:59Z}'::timestamptz[]) t) b,
+       LATERAL (SELECT coalesce(sum(e.prompt_tokens), 0) AS tokens
+                  FROM llm_usage.usage_events e WHERE e.rule_type = 'turn' AND e.occurred_at >= b.f AND e.occurred_at < b.t) e,
+       LATERAL (SELECT coalesce(sum((r #>> '{count,prompt}')::bigint), 0) AS tokens
+                  FROM json_array_elements(llm_usage.token_usage_grouped(b.f, b.t)) r WHERE r ->> 'rule_type' = 'turn') a;
