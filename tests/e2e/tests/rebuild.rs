@@ -40,14 +40,15 @@ fn months_left(client: &mut Client) -> i64 {
     number(client, "SELECT min(months_to_rebuild) FROM llm_usage.status()")
 }
 
-/// Events, sessions and messages of some months, some of them not folded, and one app's hour with more than its row has room for.
+/// Events, sessions and messages of some months, some of them not folded, and one app's hour with more than its row has room for, also
+/// where a fold finds a part of it.
 fn fill(client: &mut Client, writer: Client) {
     run(
         client,
         r#"INSERT INTO llm_usage.reported_attrs VALUES ('team');
            INSERT INTO llm_usage.usage_events (model, attrs, occurred_at)
            SELECT 'm', jsonb_build_object('team', n % 3), now() - n * interval '9 days' FROM generate_series(1, 12) n;
-           INSERT INTO llm_usage.usage_events (model, occurred_at) SELECT 'm', '2025-03-05 10:00Z' FROM generate_series(1, 250)"#,
+           INSERT INTO llm_usage.usage_events (model, occurred_at) SELECT 'm', '2025-03-05 10:00Z' FROM generate_series(1, 700)"#,
     );
     let mut writer = Writer::new(writer, "filler".to_owned(), 1, 6);
     for transaction in 0..60 {
