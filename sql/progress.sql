@@ -121,13 +121,22 @@ CREATE VIEW llm_usage._tail_messages WITH (security_invoker) AS
   OFFSET 0;
 
 -- One app, or with NULL every app that has folded events: the ledger's index of time begins with the app, and without one a few minutes
--- would be looked for in the whole month.
+-- would be looked for in the whole month. The apps are those of a rollup that verify() looks at, found one after the other in its index.
 CREATE FUNCTION llm_usage._folded_apps(for_app bigint) RETURNS bigint[]
   LANGUAGE plpgsql STABLE PARALLEL SAFE
   SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-  RETURN CASE WHEN for_app IS NOT NULL THEN ARRAY[for_app] ELSE ARRAY(SELECT DISTINCT l.app_id FROM llm_usage._app_lines l) END;
+  IF for_app IS NOT NULL THEN
+    RETURN ARRAY[for_app];
+  END IF;
+  RETURN ARRAY(
+    WITH RECURSIVE app AS (
+      SELECT min(k.app_id) AS id FROM llm_usage._by_app_day k
+      UNION ALL
+      SELECT (SELECT min(k.app_id) FROM llm_usage._by_app_day k WHERE k.app_id > a.id) FROM app a WHERE a.id IS NOT NULL
+    )
+    SELECT a.id FROM app a WHERE a.id IS NOT NULL);
 END $$;
 
 -- What of [from_time, to_time) is in no whole hour of a rollup: the edges, of one app or with NULL of all, and the tail. Mostly that is

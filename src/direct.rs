@@ -251,11 +251,11 @@ impl Range {
 pub fn folded_apps() -> Result<Option<Vec<i64>>, ErrorReport> {
     let mut apps: Vec<i64> = Vec::new();
     loop {
-        // An app has many lines: to look for the next one takes less than to read them.
+        // An app has many days: to look for the next one takes less than to read them.
         let above = apps.last().map(|app| (c"app_id", Is::Above(*app)));
         let key: Vec<Key> = above.into_iter().collect();
         let known = apps.len();
-        let is_read = lookup::rows(pg::relation(APP_LINES.0), &[key], APP_LINES.1, |row| {
+        let is_read = lookup::rows(pg::relation(BY_APP.days), &[key], &["app_id"], |row| {
             apps.push(row.number(0));
             Ok(false)
         })?;

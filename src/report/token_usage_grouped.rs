@@ -13,7 +13,7 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use serde::Serialize;
 
-use crate::direct::{self, APP_LINES, EVENTS, Range, Rollup};
+use crate::direct::{self, BY_APP, EVENTS, Range, Rollup};
 use crate::pg::lookup::Is;
 use crate::pg::micros;
 use crate::pg::row::Columns;
@@ -128,7 +128,7 @@ fn read(range: Cut) -> Result<Option<Rules>, ErrorReport> {
     const ALL_APPS: i64 = -1;
     const RULE: usize = event_column("rule_type");
     const INFERENCE: usize = event_column("inference_tokens");
-    const TABLES: [&CStr; 4] = [ROLLUP.days, ROLLUP.hours, c"_rollups", APP_LINES.0];
+    const TABLES: [&CStr; 4] = [ROLLUP.days, ROLLUP.hours, c"_rollups", BY_APP.days];
     let Some(range) = Range::of_apps(&EVENTS, range, &TABLES)? else { return Ok(None) };
     // The ledger has no index for what all apps did.
     let apps = match &range.apps {
