@@ -76,7 +76,7 @@ CREATE FUNCTION llm_usage._month(at timestamptz) RETURNS timestamptz
   RETURN date_trunc('month', at AT TIME ZONE 'UTC') AT TIME ZONE 'UTC';
 -- What the rollups hold of the ledgers, and what they do not hold yet. A rollup and its tail are read in one statement, so in
 -- one snapshot. Without the fences the planner would look for the tail through the index of an app or of time, which
--- leads to the whole history.
+-- leads to the whole history; and, where it does not know what is asked for, for what is folded through that of ids (id + 0 has none).
 CREATE VIEW llm_usage._folded_events WITH (security_invoker) AS
   SELECT e.id, e.occurred_at, e.app_id, e.llm_id, e.user_id, e.vendor COLLATE "C" AS vendor, e.model COLLATE "C" AS model,
          e.currency COLLATE "C" AS currency, e.rule_type COLLATE "C" AS rule_type, e.task_id COLLATE "C" AS task_id,
@@ -86,7 +86,7 @@ CREATE VIEW llm_usage._folded_events WITH (security_invoker) AS
          e.completion_tokens::bigint AS completion_tokens, e.inference_tokens::bigint AS inference_tokens,
          coalesce(e.cost, 0) AS cost, e.attrs
     FROM llm_usage._usage_events e
-   WHERE e.id <= (SELECT p.folded_up_to FROM llm_usage._fold_progress p WHERE p.ledger = 'usage_events');
+   WHERE e.id + 0 <= (SELECT p.folded_up_to FROM llm_usage._fold_progress p WHERE p.ledger = 'usage_events');
 CREATE VIEW llm_usage._tail_events WITH (security_invoker) AS
   SELECT e.id, e.occurred_at, e.app_id, e.llm_id, e.user_id, e.vendor COLLATE "C" AS vendor, e.model COLLATE "C" AS model,
          e.currency COLLATE "C" AS currency, e.rule_type COLLATE "C" AS rule_type, e.task_id COLLATE "C" AS task_id,
@@ -102,7 +102,7 @@ CREATE VIEW llm_usage._tail_events WITH (security_invoker) AS
 CREATE VIEW llm_usage._folded_sessions WITH (security_invoker) AS
   SELECT s.id, s.started_at, s.app_id, s.consumer_id COLLATE "C" AS consumer_id
     FROM llm_usage._sessions s
-   WHERE s.id <= (SELECT p.folded_up_to FROM llm_usage._fold_progress p WHERE p.ledger = 'sessions');
+   WHERE s.id + 0 <= (SELECT p.folded_up_to FROM llm_usage._fold_progress p WHERE p.ledger = 'sessions');
 CREATE VIEW llm_usage._tail_sessions WITH (security_invoker) AS
   SELECT s.id, s.started_at, s.app_id, s.consumer_id COLLATE "C" AS consumer_id
     FROM llm_usage.sessions s
@@ -112,7 +112,7 @@ CREATE VIEW llm_usage._tail_sessions WITH (security_invoker) AS
 CREATE VIEW llm_usage._folded_messages WITH (security_invoker) AS
   SELECT m.id, m.sent_at, m.app_id
     FROM llm_usage._messages m
-   WHERE m.id <= (SELECT p.folded_up_to FROM llm_usage._fold_progress p WHERE p.ledger = 'messages');
+   WHERE m.id + 0 <= (SELECT p.folded_up_to FROM llm_usage._fold_progress p WHERE p.ledger = 'messages');
 CREATE VIEW llm_usage._tail_messages WITH (security_invoker) AS
   SELECT m.id, m.sent_at, m.app_id
     FROM llm_usage.messages m
@@ -121,7 +121,8 @@ CREATE VIEW llm_usage._tail_messages WITH (security_invoker) AS
   OFFSET 0;
 
 -- One app, or with NULL every app that has folded events: the ledger's index of time begins with the app, and without one a few minutes
--- would be looked for in the whole month. The apps are those of a rollup that verify() looks at, found one after the other in its index.
+-- would be looked for in the whole month; so do those of sessions and messages. The apps are those of a rollup that verify() looks at,
+-- found one after the other in its index.
 CREATE FUNCTION llm_usage._folded_apps(for_app bigint) RETURNS bigint[]
   LANGUAGE plpgsql STABLE PARALLEL SAFE
   SET search_path = pg_catalog, pg_temp
@@ -135,6 +136,23 @@ BEGIN
       SELECT min(k.app_id) AS id FROM llm_usage._by_app_day k
       UNION ALL
       SELECT (SELECT min(k.app_id) FROM llm_usage._by_app_day k WHERE k.app_id > a.id) FROM app a WHERE a.id IS NOT NULL
+    )
+    SELECT a.id FROM app a WHERE a.id IS NOT NULL);
+END $$;
+
+CREATE FUNCTION llm_usage._folded_session_apps(for_app bigint) RETURNS bigint[]
+  LANGUAGE plpgsql STABLE PARALLEL SAFE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  IF for_app IS NOT NULL THEN
+    RETURN ARRAY[for_app];
+  END IF;
+  RETURN ARRAY(
+    WITH RECURSIVE app AS (
+      SELECT min(k.app_id) AS id FROM llm_usage._by_session_day k
+      UNION ALL
+      SELECT (SELECT min(k.app_id) FROM llm_usage._by_session_day k WHERE k.app_id > a.id) FROM app a WHERE a.id IS NOT NULL
     )
     SELECT a.id FROM app a WHERE a.id IS NOT NULL);
 END $$;
@@ -168,7 +186,7 @@ CREATE FUNCTION llm_usage._loose_events(from_time timestamptz, to_time timestamp
      WHERE e.occurred_at >= llm_usage._first(from_time, to_time) AND e.occurred_at < llm_usage._last(from_time, to_time)
        AND (for_app IS NULL OR e.app_id = for_app);
   END;
-CREATE FUNCTION llm_usage._loose_sessions(from_time timestamptz, to_time timestamptz)
+CREATE FUNCTION llm_usage._loose_sessions(from_time timestamptz, to_time timestamptz, for_app bigint)
   RETURNS TABLE (id bigint, started_at timestamptz, app_id bigint, consumer_id text)
   LANGUAGE sql STABLE PARALLEL SAFE
   BEGIN ATOMIC
@@ -176,19 +194,22 @@ CREATE FUNCTION llm_usage._loose_sessions(from_time timestamptz, to_time timesta
       FROM llm_usage._folded_sessions e
      WHERE CASE WHEN llm_usage._first(from_time, to_time) < llm_usage._first_hour(from_time, to_time)
                   THEN llm_usage._has_events(llm_usage._first(from_time, to_time), llm_usage._first(from_time, to_time)) END
+       AND e.app_id = ANY (llm_usage._folded_session_apps(for_app))
        AND e.started_at >= llm_usage._first(from_time, to_time) AND e.started_at < llm_usage._first_hour(from_time, to_time)
     UNION ALL
     SELECT e.*
       FROM llm_usage._folded_sessions e
      WHERE CASE WHEN llm_usage._last_hour(from_time, to_time) < llm_usage._last(from_time, to_time)
                   THEN llm_usage._has_events(llm_usage._last_hour(from_time, to_time), llm_usage._last(from_time, to_time)) END
+       AND e.app_id = ANY (llm_usage._folded_session_apps(for_app))
        AND e.started_at >= llm_usage._last_hour(from_time, to_time) AND e.started_at < llm_usage._last(from_time, to_time)
     UNION ALL
     SELECT e.*
       FROM llm_usage._tail_sessions e
-     WHERE e.started_at >= llm_usage._first(from_time, to_time) AND e.started_at < llm_usage._last(from_time, to_time);
+     WHERE e.started_at >= llm_usage._first(from_time, to_time) AND e.started_at < llm_usage._last(from_time, to_time)
+       AND (for_app IS NULL OR e.app_id = for_app);
   END;
-CREATE FUNCTION llm_usage._loose_messages(from_time timestamptz, to_time timestamptz)
+CREATE FUNCTION llm_usage._loose_messages(from_time timestamptz, to_time timestamptz, for_app bigint)
   RETURNS TABLE (id bigint, sent_at timestamptz, app_id bigint)
   LANGUAGE sql STABLE PARALLEL SAFE
   BEGIN ATOMIC
@@ -196,15 +217,18 @@ CREATE FUNCTION llm_usage._loose_messages(from_time timestamptz, to_time timesta
       FROM llm_usage._folded_messages e
      WHERE CASE WHEN llm_usage._first(from_time, to_time) < llm_usage._first_hour(from_time, to_time)
                   THEN llm_usage._has_events(llm_usage._first(from_time, to_time), llm_usage._first(from_time, to_time)) END
+       AND e.app_id = ANY (llm_usage._folded_session_apps(for_app))
        AND e.sent_at >= llm_usage._first(from_time, to_time) AND e.sent_at < llm_usage._first_hour(from_time, to_time)
     UNION ALL
     SELECT e.*
       FROM llm_usage._folded_messages e
      WHERE CASE WHEN llm_usage._last_hour(from_time, to_time) < llm_usage._last(from_time, to_time)
                   THEN llm_usage._has_events(llm_usage._last_hour(from_time, to_time), llm_usage._last(from_time, to_time)) END
+       AND e.app_id = ANY (llm_usage._folded_session_apps(for_app))
        AND e.sent_at >= llm_usage._last_hour(from_time, to_time) AND e.sent_at < llm_usage._last(from_time, to_time)
     UNION ALL
     SELECT e.*
       FROM llm_usage._tail_messages e
-     WHERE e.sent_at >= llm_usage._first(from_time, to_time) AND e.sent_at < llm_usage._last(from_time, to_time);
+     WHERE e.sent_at >= llm_usage._first(from_time, to_time) AND e.sent_at < llm_usage._last(from_time, to_time)
+       AND (for_app IS NULL OR e.app_id = for_app);
   END;

@@ -118,8 +118,8 @@ CREATE FUNCTION llm_usage._by_session_day_expected() RETURNS SETOF llm_usage._by
 INSERT INTO llm_usage._rollups (ledger, name) VALUES ('sessions', 'by_session'), ('messages', 'by_message');
 INSERT INTO llm_usage._rollup_tables (name) VALUES ('_by_session_hour'), ('_by_session_day');
 
--- Rollup, edges and tail of [from_time, to_time): the parts of the sums.
-CREATE FUNCTION llm_usage._by_session(from_time timestamptz, to_time timestamptz)
+-- Rollup, edges and tail of [from_time, to_time): the parts of the sums. Whoever asks for one app puts the condition outside, too.
+CREATE FUNCTION llm_usage._by_session(from_time timestamptz, to_time timestamptz, for_app bigint DEFAULT NULL)
   RETURNS TABLE (bucket timestamptz, app_id bigint, sessions bigint, messages bigint)
   LANGUAGE sql STABLE PARALLEL SAFE
   BEGIN ATOMIC
@@ -136,10 +136,10 @@ CREATE FUNCTION llm_usage._by_session(from_time timestamptz, to_time timestamptz
      WHERE k.bucket >= llm_usage._last_day(from_time, to_time) AND k.bucket < llm_usage._last_hour(from_time, to_time)
     UNION ALL
     SELECT s.started_at, s.app_id, 1, 0
-      FROM llm_usage._loose_sessions(from_time, to_time) s
+      FROM llm_usage._loose_sessions(from_time, to_time, for_app) s
     UNION ALL
     SELECT m.sent_at, m.app_id, 0, 1
-      FROM llm_usage._loose_messages(from_time, to_time) m;
+      FROM llm_usage._loose_messages(from_time, to_time, for_app) m;
   END;
 
 CREATE FUNCTION llm_usage.session_activity(
@@ -148,7 +148,7 @@ CREATE FUNCTION llm_usage.session_activity(
   LANGUAGE sql STABLE PARALLEL SAFE
   BEGIN ATOMIC
     SELECT (a.bucket AT TIME ZONE 'UTC')::date, a.app_id, sum(a.sessions)::bigint, sum(a.messages)::bigint
-      FROM llm_usage._by_session(from_time, to_time) a
+      FROM llm_usage._by_session(from_time, to_time, for_app) a
      WHERE for_app IS NULL OR a.app_id = for_app
      GROUP BY 1, 2;
   END;
@@ -164,7 +164,7 @@ CREATE FUNCTION llm_usage._session_consumers(for_app bigint, from_time timestamp
       -- Of those that are not in whole hours, some have no number yet.
       SELECT n.number
         FROM (SELECT DISTINCT s.consumer_id
-                FROM llm_usage._loose_sessions(from_time, to_time) s
+                FROM llm_usage._loose_sessions(from_time, to_time, for_app) s
                WHERE s.app_id = for_app AND s.consumer_id IS NOT NULL) s
         LEFT JOIN llm_usage._consumers n ON n.consumer_id = s.consumer_id
     )

@@ -1,5 +1,5 @@
 SELECT date_trunc($4, a.bucket AT TIME ZONE 'UTC')::date, sum(a.sessions)::text, sum(a.messages)::text, NULL::bigint
-  FROM llm_usage._by_session($2, $3) a
+  FROM llm_usage._by_session($2, $3, $1) a
  WHERE a.app_id = $1
  GROUP BY 1
 UNION ALL
