@@ -77,6 +77,7 @@ CREATE FUNCTION llm_usage._month(at timestamptz) RETURNS timestamptz
 -- What the rollups hold of the ledgers, and what they do not hold yet. A rollup and its tail are read in one statement, so in
 -- one snapshot. Without the fences the planner would look for the tail through the index of an app or of time, which
 -- leads to the whole history; and, where it does not know what is asked for, for what is folded through that of ids (id + 0 has none).
+-- Evaluations have an index of time: whoever asks for them alone asks for is_evaluation, as that of rule_type in "C" has no index.
 CREATE VIEW llm_usage._folded_events WITH (security_invoker) AS
   SELECT e.id, e.occurred_at, e.app_id, e.llm_id, e.user_id, e.vendor COLLATE "C" AS vendor, e.model COLLATE "C" AS model,
          e.currency COLLATE "C" AS currency, e.rule_type COLLATE "C" AS rule_type, e.task_id COLLATE "C" AS task_id,
@@ -84,7 +85,7 @@ CREATE VIEW llm_usage._folded_events WITH (security_invoker) AS
          CASE WHEN e.cost IS NULL THEN llm_usage._requests(e.requests, e.corrects) ELSE 0 END AS unpriced_requests,
          e.prompt_tokens::bigint + e.cache_read_tokens + e.cache_write_tokens AS input_tokens,
          e.completion_tokens::bigint AS completion_tokens, e.inference_tokens::bigint AS inference_tokens,
-         coalesce(e.cost, 0) AS cost, e.attrs
+         coalesce(e.cost, 0) AS cost, e.attrs, e.rule_type IS NOT NULL AS is_evaluation
     FROM llm_usage._usage_events e
    WHERE e.id + 0 <= (SELECT p.folded_up_to FROM llm_usage._fold_progress p WHERE p.ledger = 'usage_events');
 CREATE VIEW llm_usage._tail_events WITH (security_invoker) AS
@@ -94,7 +95,7 @@ CREATE VIEW llm_usage._tail_events WITH (security_invoker) AS
          CASE WHEN e.cost IS NULL THEN llm_usage._requests(e.requests, e.corrects) ELSE 0 END AS unpriced_requests,
          e.prompt_tokens::bigint + e.cache_read_tokens + e.cache_write_tokens AS input_tokens,
          e.completion_tokens::bigint AS completion_tokens, e.inference_tokens::bigint AS inference_tokens,
-         coalesce(e.cost, 0) AS cost, e.attrs
+         coalesce(e.cost, 0) AS cost, e.attrs, e.rule_type IS NOT NULL AS is_evaluation
     FROM llm_usage.usage_events e
    WHERE e.id > (SELECT coalesce(max(p.folded_up_to), 0) FROM llm_usage._fold_progress p WHERE p.ledger = 'usage_events')
      AND e.id <= 9223372036854775807
@@ -164,21 +165,21 @@ END $$;
 CREATE FUNCTION llm_usage._loose_events(from_time timestamptz, to_time timestamptz, for_app bigint DEFAULT NULL)
   RETURNS TABLE (id bigint, occurred_at timestamptz, app_id bigint, llm_id bigint, user_id bigint, vendor text, model text, currency text,
                  rule_type text, task_id text, requests integer, unpriced_requests integer, input_tokens bigint,
-                 completion_tokens bigint, inference_tokens bigint, cost numeric, attrs jsonb)
+                 completion_tokens bigint, inference_tokens bigint, cost numeric, attrs jsonb, is_evaluation boolean)
   LANGUAGE sql STABLE PARALLEL SAFE
   BEGIN ATOMIC
     SELECT e.*
       FROM llm_usage._folded_events e
      WHERE CASE WHEN llm_usage._first(from_time, to_time) < llm_usage._first_hour(from_time, to_time)
                   THEN llm_usage._has_events(llm_usage._first(from_time, to_time), llm_usage._first(from_time, to_time)) END
-       AND e.app_id = ANY (llm_usage._folded_apps(for_app))
+       AND e.app_id = ANY ((SELECT llm_usage._folded_apps(for_app))::bigint[])
        AND e.occurred_at >= llm_usage._first(from_time, to_time) AND e.occurred_at < llm_usage._first_hour(from_time, to_time)
     UNION ALL
     SELECT e.*
       FROM llm_usage._folded_events e
      WHERE CASE WHEN llm_usage._last_hour(from_time, to_time) < llm_usage._last(from_time, to_time)
                   THEN llm_usage._has_events(llm_usage._last_hour(from_time, to_time), llm_usage._last(from_time, to_time)) END
-       AND e.app_id = ANY (llm_usage._folded_apps(for_app))
+       AND e.app_id = ANY ((SELECT llm_usage._folded_apps(for_app))::bigint[])
        AND e.occurred_at >= llm_usage._last_hour(from_time, to_time) AND e.occurred_at < llm_usage._last(from_time, to_time)
     UNION ALL
     SELECT e.*
@@ -194,14 +195,14 @@ CREATE FUNCTION llm_usage._loose_sessions(from_time timestamptz, to_time timesta
       FROM llm_usage._folded_sessions e
      WHERE CASE WHEN llm_usage._first(from_time, to_time) < llm_usage._first_hour(from_time, to_time)
                   THEN llm_usage._has_events(llm_usage._first(from_time, to_time), llm_usage._first(from_time, to_time)) END
-       AND e.app_id = ANY (llm_usage._folded_session_apps(for_app))
+       AND e.app_id = ANY ((SELECT llm_usage._folded_session_apps(for_app))::bigint[])
        AND e.started_at >= llm_usage._first(from_time, to_time) AND e.started_at < llm_usage._first_hour(from_time, to_time)
     UNION ALL
     SELECT e.*
       FROM llm_usage._folded_sessions e
      WHERE CASE WHEN llm_usage._last_hour(from_time, to_time) < llm_usage._last(from_time, to_time)
                   THEN llm_usage._has_events(llm_usage._last_hour(from_time, to_time), llm_usage._last(from_time, to_time)) END
-       AND e.app_id = ANY (llm_usage._folded_session_apps(for_app))
+       AND e.app_id = ANY ((SELECT llm_usage._folded_session_apps(for_app))::bigint[])
        AND e.started_at >= llm_usage._last_hour(from_time, to_time) AND e.started_at < llm_usage._last(from_time, to_time)
     UNION ALL
     SELECT e.*
@@ -217,14 +218,14 @@ CREATE FUNCTION llm_usage._loose_messages(from_time timestamptz, to_time timesta
       FROM llm_usage._folded_messages e
      WHERE CASE WHEN llm_usage._first(from_time, to_time) < llm_usage._first_hour(from_time, to_time)
                   THEN llm_usage._has_events(llm_usage._first(from_time, to_time), llm_usage._first(from_time, to_time)) END
-       AND e.app_id = ANY (llm_usage._folded_session_apps(for_app))
+       AND e.app_id = ANY ((SELECT llm_usage._folded_session_apps(for_app))::bigint[])
        AND e.sent_at >= llm_usage._first(from_time, to_time) AND e.sent_at < llm_usage._first_hour(from_time, to_time)
     UNION ALL
     SELECT e.*
       FROM llm_usage._folded_messages e
      WHERE CASE WHEN llm_usage._last_hour(from_time, to_time) < llm_usage._last(from_time, to_time)
                   THEN llm_usage._has_events(llm_usage._last_hour(from_time, to_time), llm_usage._last(from_time, to_time)) END
-       AND e.app_id = ANY (llm_usage._folded_session_apps(for_app))
+       AND e.app_id = ANY ((SELECT llm_usage._folded_session_apps(for_app))::bigint[])
        AND e.sent_at >= llm_usage._last_hour(from_time, to_time) AND e.sent_at < llm_usage._last(from_time, to_time)
     UNION ALL
     SELECT e.*

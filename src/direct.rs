@@ -166,10 +166,10 @@ impl Range {
         Ok(true)
     }
 
-    /// Hands over apps' folded rows of the parts of hours at the ends, all or those that are like a key.
+    /// Hands over folded rows of the parts of hours at the ends: the range's apps' that are like a key, for which the ledger has an index
+    /// if it is asked for all.
     pub fn edges(
         &self,
-        apps: &[i64],
         of: Option<Key>,
         mut add: impl FnMut(&Columns) -> Result<(), ErrorReport>,
     ) -> Result<bool, ErrorReport> {
@@ -177,15 +177,17 @@ impl Range {
             return Ok(false);
         }
         let (time, _) = self.ledger.time;
-        if apps.len() > MOST_SCANS {
-            return Ok(false);
-        }
         for (from, to) in self.cut.ends() {
-            let key = |app| {
-                let key = [(c"app_id", Is::Number(app)), (time, Is::NotBefore(from)), (time, Is::Before(to))];
-                key.into_iter().chain(of).collect()
+            let key = |app: Option<i64>| {
+                let app = app.map(|app| (c"app_id", Is::Number(app)));
+                let key = app.into_iter().chain([(time, Is::NotBefore(from)), (time, Is::Before(to))]);
+                key.chain(of).collect()
             };
-            let keys: Vec<Vec<Key>> = apps.iter().copied().map(key).collect();
+            let keys: Vec<Vec<Key>> = match &self.apps {
+                Some(apps) if apps.len() > MOST_SCANS => return Ok(false),
+                Some(apps) => apps.iter().copied().map(Some).map(key).collect(),
+                None => vec![key(None)],
+            };
             let (table, names) = (pg::relation(self.ledger.table), self.ledger.names);
             let is_read = pg::tail::rows_between(table, (from, to), &keys, names, |row| {
                 if row.number(self.ledger.id) <= self.folded_up_to {
@@ -200,14 +202,19 @@ impl Range {
         Ok(true)
     }
 
-    /// Hands over the rows of the range and its apps that are not folded yet, all or those that are like a key.
+    /// Hands over the range's rows of its apps that are not folded yet, all or those that are like a key.
     pub fn tail(
         &self,
         of: Option<Key>,
         mut add: impl FnMut(&Columns) -> Result<(), ErrorReport>,
     ) -> Result<bool, ErrorReport> {
         let (_, time) = self.ledger.time;
-        let key: Vec<Key> = [(c"id", Is::Above(self.folded_up_to))].into_iter().chain(of).collect();
+        let app = match self.apps.as_deref() {
+            Some([app]) => Some((c"app_id", Is::Number(*app))),
+            _ => None,
+        };
+        let key: Vec<Key> =
+            [(c"id", Is::Above(self.folded_up_to))].into_iter().chain(app).chain(of).collect();
         pg::tail::rows(pg::relation(self.ledger.table), &[key], self.ledger.names, |row| {
             let app = row.number(self.ledger.app);
             let is_seen = self.apps.as_ref().is_none_or(|apps| apps.binary_search(&app).is_ok());
@@ -218,17 +225,12 @@ impl Range {
         })
     }
 
-    /// Hands over an app's rows that are in no whole hour of the rollups.
+    /// Hands over the apps' rows that are in no whole hour of the rollups.
     pub fn loose(
         &self,
-        app: i64,
         mut add: impl FnMut(&Columns) -> Result<(), ErrorReport>,
     ) -> Result<bool, ErrorReport> {
-        Ok(self.edges(&[app], None, &mut add)? && self.tail(Some((c"app_id", Is::Number(app))), add)?)
-    }
-
-    pub fn has_edges(&self) -> bool {
-        self.cut.ends().next().is_some()
+        Ok(self.edges(None, &mut add)? && self.tail(None, add)?)
     }
 
     /// Whether an edge is of a month that was dropped, for which SQL has the error, or that cannot be told.
@@ -244,24 +246,6 @@ impl Range {
             Ok(!is_dropped)
         })?;
         Ok(is_dropped || !is_told)
-    }
-}
-
-/// Every app that has folded events, ascending; `None` if that cannot be told.
-pub fn folded_apps() -> Result<Option<Vec<i64>>, ErrorReport> {
-    let mut apps: Vec<i64> = Vec::new();
-    loop {
-        // An app has many days: to look for the next one takes less than to read them.
-        let above = apps.last().map(|app| (c"app_id", Is::Above(*app)));
-        let key: Vec<Key> = above.into_iter().collect();
-        let known = apps.len();
-        let is_read = lookup::rows(pg::relation(BY_APP.days), &[key], &["app_id"], |row| {
-            apps.push(row.number(0));
-            Ok(false)
-        })?;
-        if !is_read || apps.len() == known {
-            return Ok(is_read.then_some(apps));
-        }
     }
 }
 

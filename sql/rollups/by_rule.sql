@@ -135,7 +135,7 @@ CREATE FUNCTION llm_usage._by_rule(from_time timestamptz, to_time timestamptz)
     UNION ALL
     SELECT e.occurred_at, e.rule_type, e.task_id, e.requests, e.inference_tokens, e.input_tokens, e.completion_tokens
       FROM llm_usage._loose_events(from_time, to_time) e
-     WHERE e.rule_type IS NOT NULL;
+     WHERE e.is_evaluation;
   END;
 
 -- What is in no whole hour of the rollup, without the tasks.
@@ -145,7 +145,7 @@ CREATE FUNCTION llm_usage._loose_rule_types(from_time timestamptz, to_time times
   BEGIN ATOMIC
     SELECT e.rule_type, llm_usage._sum(e.inference_tokens), llm_usage._sum(e.input_tokens), llm_usage._sum(e.completion_tokens)
       FROM llm_usage._loose_events(from_time, to_time) e
-     WHERE e.rule_type IS NOT NULL
+     WHERE e.is_evaluation
      GROUP BY 1;
   END;
 CREATE FUNCTION llm_usage._loose_rules(from_time timestamptz, to_time timestamptz, folded_up_to bigint)

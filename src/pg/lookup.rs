@@ -35,6 +35,14 @@ struct Wanted {
     in_row: Vec<(c_int, Option<i64>)>,
 }
 
+/// The rows that an index does not have.
+#[derive(Clone, Copy)]
+enum Lacking {
+    None,
+    /// Those in which this column is NULL.
+    Null(c_int),
+}
+
 impl Is<'_> {
     /// Type of the column, the operator's place in its order, and the operator's function; `None` of what is no operator.
     fn operator(self) -> Option<(pg_sys::Oid, u32, u32)> {
@@ -124,6 +132,30 @@ pub fn is_any(table: pg_sys::Oid, key: Key) -> Option<bool> {
     }
 }
 
+/// A version of a row: who wrote it, and where. What was changed since is another one.
+pub type Version = (u32, u32, u16);
+
+/// The versions of a table's rows that are like a key; `None` if that cannot be answered.
+pub fn versions(table: pg_sys::Oid, key: &[Key]) -> Option<Vec<Version>> {
+    let mut versions = Vec::new();
+    // SAFETY: as above; a row is there while it is looked at.
+    unsafe {
+        let relation = pg_sys::try_relation_open(table, pg_sys::AccessShareLock as i32);
+        if relation.is_null() {
+            return None;
+        }
+        let is_answered = scan(relation, &[key], |row| {
+            let place = &(*row).t_self;
+            let block = u32::from(place.ip_blkid.bi_hi) << 16 | u32::from(place.ip_blkid.bi_lo);
+            let writer = (*(*row).t_data).t_choice.t_heap.t_xmin.into_inner();
+            versions.push((writer, block, place.ip_posid));
+            true
+        });
+        pg_sys::relation_close(relation, pg_sys::NoLock as i32);
+        is_answered.then_some(versions)
+    }
+}
+
 /// # Safety
 /// The table is open.
 pub(super) unsafe fn scan<'k>(
@@ -138,9 +170,11 @@ pub(super) unsafe fn scan<'k>(
         }
         for oid in indexes(table) {
             let index = pg_sys::index_open(oid, pg_sys::AccessShareLock as i32);
-            let found: Option<Vec<_>> = match is_whole(index) {
-                true => keys.iter().map(|keys| scan_keys(table, index, keys.as_ref())).collect(),
-                false => None,
+            let found: Option<Vec<_>> = match lacks(index) {
+                Some(lacking) => {
+                    keys.iter().map(|keys| scan_keys(table, index, keys.as_ref(), lacking)).collect()
+                }
+                None => None,
             };
             let is_answered = found.is_some();
             for keys in found.unwrap_or_default() {
@@ -179,18 +213,33 @@ unsafe fn indexes(table: pg_sys::Relation) -> Vec<pg_sys::Oid> {
     }
 }
 
-/// Whether an index is a B-tree that has every row, for every snapshot.
+/// The rows that a B-tree does not have for every snapshot; `None` of an index that is none, or lacks others.
 ///
 /// # Safety
 /// It is open.
-unsafe fn is_whole(index: pg_sys::Relation) -> bool {
-    // SAFETY: the index is open.
+unsafe fn lacks(index: pg_sys::Relation) -> Option<Lacking> {
+    // SAFETY: the index is open; what its predicate points to is of the type that its node has.
     unsafe {
         let form = &*(*index).rd_index;
-        (*(*index).rd_rel).relam == pg_sys::BTREE_AM_OID
-            && form.indisvalid
-            && !form.indcheckxmin
-            && pg_sys::RelationGetIndexPredicate(index).is_null()
+        let is_complete = form.indisvalid && !form.indcheckxmin;
+        if (*(*index).rd_rel).relam != pg_sys::BTREE_AM_OID || !is_complete {
+            return None;
+        }
+        let predicate = pg_sys::RelationGetIndexPredicate(index);
+        if predicate.is_null() {
+            return Some(Lacking::None);
+        }
+        let node = (*(*predicate).elements).ptr_value.cast::<pg_sys::Node>();
+        if (*predicate).length != 1 || (*node).type_ != pg_sys::NodeTag::T_NullTest {
+            return None;
+        }
+        let test = &*node.cast::<pg_sys::NullTest>();
+        let column = test.arg.cast::<pg_sys::Node>();
+        if test.nulltesttype != pg_sys::NullTestType::IS_NOT_NULL || (*column).type_ != pg_sys::NodeTag::T_Var
+        {
+            return None;
+        }
+        Some(Lacking::Null(c_int::from((*column.cast::<pg_sys::Var>()).varattno)))
     }
 }
 
@@ -227,11 +276,17 @@ unsafe fn scan_index(
     }
 }
 
-/// `None` if the index does not begin with the first column, or has not all that cannot be looked for in each row.
+/// `None` if the index does not begin with the first column, has not all columns that cannot be looked for in each row, or lacks rows that
+/// may be like the keys.
 ///
 /// # Safety
 /// Both are open.
-unsafe fn scan_keys(table: pg_sys::Relation, index: pg_sys::Relation, keys: &[Key]) -> Option<Wanted> {
+unsafe fn scan_keys(
+    table: pg_sys::Relation,
+    index: pg_sys::Relation,
+    keys: &[Key],
+    lacking: Lacking,
+) -> Option<Wanted> {
     // SAFETY: an index has a column, a type and a collation for each of its keys.
     unsafe {
         let oid = (*table).rd_id;
@@ -267,6 +322,11 @@ unsafe fn scan_keys(table: pg_sys::Relation, index: pg_sys::Relation, keys: &[Ke
             );
             scan_key.sk_collation = *(*index).rd_indcollation.add(place);
             placed.push((place, scan_key));
+        }
+        if let Lacking::Null(column) = lacking
+            && !in_row.contains(&(column, None))
+        {
+            return None;
         }
         placed.sort_by_key(|(place, _)| *place);
         Some(Wanted { keys: placed.into_iter().map(|(_, key)| key).collect(), in_row })

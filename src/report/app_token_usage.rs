@@ -109,7 +109,7 @@ fn read(app: i64, range: Cut) -> Result<Option<Models>, ErrorReport> {
         Ok(())
     })? && range.edges_of_lines(app, add_line)?;
     let Some(mut models) = models_of(lines)?.filter(|_| is_read) else { return Ok(None) };
-    let is_read = range.tail(Some((c"app_id", Is::Number(app))), |event| {
+    let is_read = range.tail(None, |event| {
         const MODEL: usize = event_column("model");
         let (input, completion) = direct::tokens(event);
         let added = [ledger::requests(event), input, completion].map(i128::from);

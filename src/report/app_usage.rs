@@ -122,11 +122,11 @@ fn read(app: i64, range: Cut, grain: &str) -> Result<Option<Usage>, ErrorReport>
             true => Ok(()),
             false => consumers.add(row.bytes(3)).map_err(|error| error::report(&error)),
         }
-    })? && sessions.loose(app, |session| {
+    })? && sessions.loose(|session| {
         add(session.instant(1), [1, 0]);
         loose.extend(session.text(2).map(Box::from));
         Ok(())
-    })? && messages.loose(app, |message| {
+    })? && messages.loose(|message| {
         add(message.instant(1), [0, 1]);
         Ok(())
     })?;

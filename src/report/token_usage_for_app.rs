@@ -60,7 +60,7 @@ fn read(app: i64, range: Cut) -> Result<Option<BTreeMap<i64, i128>>, ErrorReport
     };
     let app_key = [(c"entity_type", Is::Named("App")), (c"entity_id", Is::Number(app))];
     let is_read = range.kept(&ROLLUP, &app_key, |row| add(row.instant(0), row.number(1)))?
-        && range.loose(app, |event| {
+        && range.loose(|event| {
             const TIME: usize = event_column("occurred_at");
             let (input, completion) = tokens(event);
             add(event.instant(TIME), input + completion)

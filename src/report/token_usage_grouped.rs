@@ -13,7 +13,7 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use serde::Serialize;
 
-use crate::direct::{self, BY_APP, EVENTS, Range, Rollup};
+use crate::direct::{self, EVENTS, Range, Rollup};
 use crate::pg::lookup::Is;
 use crate::pg::micros;
 use crate::pg::row::Columns;
@@ -128,15 +128,8 @@ fn read(range: Cut) -> Result<Option<Rules>, ErrorReport> {
     const ALL_APPS: i64 = -1;
     const RULE: usize = event_column("rule_type");
     const INFERENCE: usize = event_column("inference_tokens");
-    const TABLES: [&CStr; 4] = [ROLLUP.days, ROLLUP.hours, c"_rollups", BY_APP.days];
+    const TABLES: [&CStr; 3] = [ROLLUP.days, ROLLUP.hours, c"_rollups"];
     let Some(range) = Range::of_apps(&EVENTS, range, &TABLES)? else { return Ok(None) };
-    // The ledger has no index for what all apps did.
-    let apps = match &range.apps {
-        Some(apps) => Some(apps.clone()),
-        None if range.has_edges() => direct::folded_apps()?,
-        None => Some(Vec::new()),
-    };
-    let Some(apps) = apps else { return Ok(None) };
     let mut rules = Rules::new();
     let add_event = |rules: &mut Rules, event: &Columns| {
         if let Some(rule) = event.text(RULE) {
@@ -155,10 +148,8 @@ fn read(range: Cut) -> Result<Option<Rules>, ErrorReport> {
         }
     }
     let is_rule = Some((c"rule_type", Is::Given));
-    if !range.edges(&apps, is_rule, |event| add_event(&mut rules, event))? {
-        return Ok(None);
-    }
-    let is_read = range.tail(is_rule, |event| add_event(&mut rules, event))?;
+    let is_read = range.edges(is_rule, |event| add_event(&mut rules, event))?
+        && range.tail(is_rule, |event| add_event(&mut rules, event))?;
     Ok(is_read.then_some(rules))
 }
 
