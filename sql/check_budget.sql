@@ -1,4 +1,10 @@
--- Events of an entity that rollups do not tell apart, of [from_1, to_1) and [from_2, to_2).
+CREATE FUNCTION llm_usage._lines_of(for_type text, for_id bigint, for_value text) RETURNS integer[]
+  LANGUAGE sql STABLE PARALLEL SAFE
+  RETURN ARRAY(SELECT l.number FROM llm_usage._lines l
+                WHERE CASE for_type WHEN 'LLM' THEN l.llm_id = for_id WHEN 'Model' THEN l.model = for_value
+                                    WHEN 'Vendor' THEN l.vendor = for_value ELSE true END);
+
+-- Events of an entity that rollups do not tell apart, of [from_1, to_1) and [from_2, to_2), found through the apps' index.
 CREATE FUNCTION llm_usage._edge_spending(
     for_type text, for_id bigint, for_key text, for_value text,
     from_1 timestamptz, to_1 timestamptz, from_2 timestamptz, to_2 timestamptz)
@@ -8,14 +14,16 @@ CREATE FUNCTION llm_usage._edge_spending(
   SET enable_bitmapscan = on
 AS $$
 #variable_conflict use_column
+DECLARE
+  apps bigint[] := llm_usage._folded_apps(CASE for_type WHEN 'App' THEN for_id END);
 BEGIN
   RETURN QUERY
   SELECT e.occurred_at, e.currency, e.requests::bigint, e.unpriced_requests::bigint,
          (e.input_tokens + e.completion_tokens)::numeric, e.cost
-    FROM (SELECT * FROM llm_usage._folded_events f WHERE f.occurred_at >= from_1 AND f.occurred_at < to_1
+    FROM (SELECT * FROM llm_usage._folded_events f WHERE f.app_id = ANY (apps) AND f.occurred_at >= from_1 AND f.occurred_at < to_1
           UNION ALL
-          SELECT * FROM llm_usage._folded_events f WHERE f.occurred_at >= from_2 AND f.occurred_at < to_2) e
-   WHERE CASE for_type WHEN 'App' THEN e.app_id = for_id WHEN 'LLM' THEN e.llm_id = for_id WHEN 'User' THEN e.user_id = for_id
+          SELECT * FROM llm_usage._folded_events f WHERE f.app_id = ANY (apps) AND f.occurred_at >= from_2 AND f.occurred_at < to_2) e
+   WHERE CASE for_type WHEN 'LLM' THEN e.llm_id = for_id WHEN 'User' THEN e.user_id = for_id
                        WHEN 'Model' THEN e.model = for_value WHEN 'Vendor' THEN e.vendor = for_value
                        WHEN 'Attribute' THEN llm_usage._attr(e.attrs, for_key) = for_value ELSE true END;
 END $$;
@@ -108,9 +116,7 @@ BEGIN
       FROM llm_usage._by_attr_hour k
      WHERE k.key = for_key AND k.value = for_value AND k.bucket >= last_day AND k.bucket < last_hour;
   ELSIF first_day < first_month OR last_month < last_day OR first_hour < first_day OR last_day < last_hour THEN
-    lines := ARRAY(SELECT l.number FROM llm_usage._lines l
-                    WHERE CASE for_type WHEN 'Model' THEN l.model = for_value WHEN 'Vendor' THEN l.vendor = for_value
-                                        ELSE true END);
+    lines := llm_usage._lines_of(for_type, for_id, for_value);
     RETURN QUERY
     SELECT k.bucket, l.currency, k.requests, k.unpriced_requests, (k.input_tokens + k.completion_tokens)::numeric, k.cost
       FROM unnest(lines) n (line)
@@ -127,13 +133,35 @@ BEGIN
       JOIN llm_usage._lines l ON l.number = n.line;
   END IF;
 
-  -- The edges, or where the rollup does not know the attribute yet, all of it.
+  -- The edges, or where the rollup does not know the attribute yet, all of it. Days of time zones begin at quarters of an hour: of lines
+  -- there are sums of 5 minutes, and of others the hour tells whether there is anything to look for.
   IF NOT is_rolled_up OR first < first_hour AND llm_usage._has_events(first, first)
      OR last_hour < last AND llm_usage._has_events(last_hour, last) THEN
-    RETURN QUERY
-    SELECT * FROM llm_usage._edge_spending(for_type, for_id, for_key, for_value, first,
-                                           CASE WHEN is_rolled_up THEN first_hour ELSE last END,
-                                           CASE WHEN is_rolled_up THEN last_hour ELSE last END, last);
+    IF for_type IN ('LLM', 'Model', 'Vendor', 'All') AND llm_usage._5min(first) = first AND llm_usage._5min(last) = last THEN
+      lines := llm_usage._lines_of(for_type, for_id, for_value);
+      RETURN QUERY
+      SELECT k.bucket, l.currency, k.requests, k.unpriced_requests, (k.input_tokens + k.completion_tokens)::numeric, k.cost
+        FROM unnest(lines) n (line)
+       CROSS JOIN LATERAL (
+          SELECT m.* FROM llm_usage._by_model_5min m WHERE m.line = n.line AND m.bucket >= first AND m.bucket < first_hour
+          UNION ALL
+          SELECT m.* FROM llm_usage._by_model_5min m WHERE m.line = n.line AND m.bucket >= last_hour AND m.bucket < last) k
+        JOIN llm_usage._lines l ON l.number = n.line;
+    ELSIF (CASE for_type
+            WHEN 'App' THEN EXISTS (SELECT FROM llm_usage._by_entity_hour k
+                                     WHERE k.bucket = ANY (ARRAY[llm_usage._hour(first), last_hour]) AND k.entity_type = 'App' AND k.entity_id = for_id)
+            WHEN 'User' THEN EXISTS (SELECT FROM llm_usage._by_user_hour k
+                                      WHERE k.user_id = for_id AND k.bucket = ANY (ARRAY[llm_usage._hour(first), last_hour]))
+            WHEN 'Attribute' THEN NOT is_rolled_up
+                 OR EXISTS (SELECT FROM llm_usage._by_attr_hour k
+                             WHERE k.key = for_key AND k.value = for_value AND k.bucket = ANY (ARRAY[llm_usage._hour(first), last_hour]))
+            ELSE true
+          END) THEN
+      RETURN QUERY
+      SELECT * FROM llm_usage._edge_spending(for_type, for_id, for_key, for_value, first,
+                                             CASE WHEN is_rolled_up THEN first_hour ELSE last END,
+                                             CASE WHEN is_rolled_up THEN last_hour ELSE last END, last);
+    END IF;
   END IF;
 END $$;
 

@@ -4,14 +4,15 @@ use std::cell::RefCell;
 
 use bigdecimal::BigDecimal;
 use llm_usage_core::budget::{Entity, Kind, Standing, Unit, Unpriced};
-use llm_usage_core::calendar::{month, next_month};
+use llm_usage_core::calendar::{HOUR, month, next_month};
+use llm_usage_core::cut::Cut;
 use llm_usage_core::tail::Sums;
 use pgrx::pg_sys::panic::ErrorReport;
 
 use super::tail::{self, Folded};
 use super::{Asked, HELD, Remembered};
 use crate::error::failed;
-use crate::pg::lookup::{self, Is};
+use crate::pg::lookup::{self, Is, Version};
 use crate::pg::row::Names;
 use crate::{error, pg, query};
 
@@ -21,6 +22,8 @@ type Sought = (Entity, (i64, i64), String);
 thread_local! {
     /// What rollups hold, which only a fold changes, or a rebuild, which is announced; and how far they were folded.
     static FOLDED: RefCell<(Folded, Remembered<Sought, Sums>)> = RefCell::default();
+    /// What is folded of a part of an hour, which no fold has changed while the rows of the whole hour are still the same.
+    static EDGES: RefCell<Remembered<Sought, (Vec<Version>, Sums)>> = RefCell::default();
 }
 
 impl Asked {
@@ -59,7 +62,7 @@ impl Asked {
     }
 
     fn folded(&self, currency: &str, folded: Folded, generation: u64) -> Result<Sums, ErrorReport> {
-        let key = (self.entity.clone(), self.counted, currency.to_owned());
+        let key = self.sought(self.counted, currency);
         let known = FOLDED.with_borrow_mut(|(of, sums)| {
             if *of != folded {
                 (*of, *sums) = (folded, Remembered::default());
@@ -69,15 +72,19 @@ impl Asked {
         if let Some(sums) = known {
             return Ok(sums);
         }
-        let sums = self.read_folded(currency)?;
+        let sums = self.read_folded(currency, generation)?;
         if pg::generation() == generation {
             FOLDED.with_borrow_mut(|(_, known)| known.of(generation).insert(key, sums.clone()));
         }
         Ok(sums)
     }
 
-    fn read_folded(&self, currency: &str) -> Result<Sums, ErrorReport> {
-        let Entity { kind, id, value } = &self.entity;
+    fn sought(&self, range: (i64, i64), currency: &str) -> Sought {
+        (self.entity.clone(), range, currency.to_owned())
+    }
+
+    fn read_folded(&self, currency: &str, generation: u64) -> Result<Sums, ErrorReport> {
+        let Entity { kind, id, .. } = &self.entity;
         let (from, to) = self.counted;
         if let (Kind::App | Kind::Llm, Some(id)) = (kind, id)
             && month(from) == from
@@ -86,6 +93,58 @@ impl Asked {
         {
             return Ok(sums);
         }
+        let cut = Cut::of(Some(from), Some(to));
+        let Some(edges) = self.edges(&cut, currency, generation)? else {
+            return self.sums(include_str!("folded.sql"), (from, to), currency);
+        };
+        let mut sums = self.sums(include_str!("folded.sql"), (cut.first_hour, cut.last_hour), currency)?;
+        sums += &edges;
+        Ok(sums)
+    }
+
+    /// What is folded of the parts of hours at the ends, where the period begins in the middle of one; `None` if the rollups say it
+    /// themselves.
+    fn edges(&self, cut: &Cut, currency: &str, generation: u64) -> Result<Option<Sums>, ErrorReport> {
+        let mut sums = Sums::default();
+        let mut has_edges = false;
+        for (from, to) in cut.ends() {
+            has_edges = true;
+            let Some(versions) = self.hour(from - from.rem_euclid(HOUR)) else { return Ok(None) };
+            if versions.is_empty() {
+                continue;
+            }
+            let key = self.sought((from, to), currency);
+            let known = EDGES.with_borrow_mut(|known| known.of(generation).get(&key).cloned());
+            if let Some((_, known)) = known.filter(|(of, _)| *of == versions) {
+                sums += &known;
+                continue;
+            }
+            let read = self.sums(include_str!("edge.sql"), (from, to), currency)?;
+            sums += &read;
+            if pg::generation() == generation {
+                EDGES.with_borrow_mut(|known| known.of(generation).insert(key, (versions, read)));
+            }
+        }
+        Ok(has_edges.then_some(sums))
+    }
+
+    /// The rows that a rollup has of the entity's hour: each event that is folded changes one.
+    fn hour(&self, hour: i64) -> Option<Vec<Version>> {
+        let Entity { kind, id, .. } = &self.entity;
+        let id = Is::Number((*id)?);
+        let hour = (c"bucket", Is::At(hour));
+        match kind {
+            Kind::App => {
+                let key = [hour, (c"entity_type", Is::Named(kind.word())), (c"entity_id", id)];
+                lookup::versions(pg::relation(c"_by_entity_hour"), &key)
+            }
+            Kind::User => lookup::versions(pg::relation(c"_by_user_hour"), &[(c"user_id", id), hour]),
+            _ => None,
+        }
+    }
+
+    fn sums(&self, query: &'static str, (from, to): (i64, i64), currency: &str) -> Result<Sums, ErrorReport> {
+        let Entity { kind, id, value } = &self.entity;
         let args = [
             kind.word().into(),
             (*id).into(),
@@ -94,7 +153,7 @@ impl Asked {
             pg::instant(from)?.into(),
             pg::instant(to)?.into(),
         ];
-        let rows = query::select_by_index(include_str!("folded.sql"), &args, |row| {
+        let rows = query::select_by_index(query, &args, |row| {
             Ok(Sums {
                 cost: row.decimal(1)?.unwrap_or_default(),
                 requests: row.id(2)?,

@@ -24,12 +24,14 @@ INSERT INTO llm_usage.exchange_rates (from_currency, to_currency, valid_from, ra
   ('USD', 'EUR', '-infinity', 0.9), ('USD', 'EUR', (now() - interval '40 days')::date, 0.8), ('USD', 'EUR', (now() - interval '3 days')::date, 0.7),
   ('JPY', 'EUR', (now() - interval '10 days')::date, 0.006);";
 
-/// So many random events, around now and a year back, on full hours and days and just beside them.
+/// So many random events, around now and a year back, on full hours and days and just beside them, and about where periods
+/// begin and end; or all of one kind.
 const EVENTS: &str = "
 INSERT INTO llm_usage.usage_events (occurred_at, app_id, llm_id, user_id, model, vendor, currency, cost, prompt_tokens,
                                     cache_read_tokens, completion_tokens, attrs, corrects)
-SELECT CASE pick(4) WHEN 0 THEN now() - random() * interval '400 days' WHEN 1 THEN now() - random() * interval '3 days'
+SELECT CASE coalesce($2, pick(5)) WHEN 0 THEN now() - random() * interval '400 days' WHEN 1 THEN now() - random() * interval '3 days'
                     WHEN 2 THEN date_trunc('hour', now()) - pick(3000) * interval '15 minutes' + (pick(3) - 1) * interval '1 microsecond'
+                    WHEN 3 THEN p.bound + (pick(7) - 3) * interval '10 minutes' + (pick(3) - 1) * interval '1 microsecond'
                     ELSE now() + random() * interval '2 days' END,
        pick(4), pick(3), nullif(pick(4), 0), (ARRAY['a', 'b', 'B'])[1 + pick(3)], (ARRAY['acme', NULL, 'openai'])[1 + pick(3)],
        (ARRAY['USD', 'EUR', 'JPY'])[1 + pick(3)], CASE WHEN pick(5) > 0 THEN (c.sign * pick(1000)) / 128.0 END,
@@ -37,7 +39,10 @@ SELECT CASE pick(4) WHEN 0 THEN now() - random() * interval '400 days' WHEN 1 TH
        (ARRAY['{\"team\": \"red\"}', '{\"team\": 5}', '{\"team\": null}', '{\"team\": \"Red\", \"x\": 1}', NULL, '[\"team\"]',
               '{\"nobody\": \"x\", \"team\": \"red\"}', '{\"team\": \"' || repeat('long', 200) || '\"}'])[1 + pick(8)]::jsonb,
        CASE c.sign WHEN -1 THEN 1 END
-  FROM generate_series(1, $1::integer) n, LATERAL (SELECT CASE WHEN pick(8) + 0 * n = 0 THEN -1 ELSE 1 END) c (sign)";
+  FROM generate_series(1, $1::integer) n, LATERAL (SELECT CASE WHEN pick(8) + 0 * n = 0 THEN -1 ELSE 1 END) c (sign),
+       LATERAL (SELECT CASE WHEN pick(3) = 0 THEN p.period_end ELSE p.period_start END FROM llm_usage.budgets b
+                 CROSS JOIN LATERAL llm_usage._budget_period(b.period, b.start_date, b.rolling_window, b.time_zone, now()) p
+                 WHERE n > 0 AND p.period_end IS NOT NULL ORDER BY random() LIMIT 1) p (bound)";
 
 /// What differs from a plain sum of the ledger over the period, at an instant.
 const DIFFERENCES: &str = "
@@ -100,6 +105,10 @@ WITH answered AS (
 SELECT 'answered ' || a::text FROM (TABLE answered EXCEPT ALL TABLE expected) a
 UNION ALL SELECT 'expected ' || e::text FROM (TABLE expected EXCEPT ALL TABLE answered) e";
 
+/// Of which kind the events are: any, or about where periods begin and end.
+const ANY: Option<i32> = None;
+const AT_BOUNDS: Option<i32> = Some(3);
+
 fn texts(
     client: &mut Client,
     query: &str,
@@ -128,8 +137,7 @@ fn compare(client: &mut Client, random: &mut Random) {
     assert_eq!(texts(client, "SELECT v::text FROM llm_usage.verify() v", &[]), NONE);
 }
 
-#[test]
-fn every_budget_has_spent_what_the_ledger_says() {
+fn with_budgets() -> Client {
     let cluster = Cluster::shared();
     let mut client = cluster.connect(&cluster.create_database());
     client
@@ -139,13 +147,19 @@ fn every_budget_has_spent_what_the_ledger_says() {
         )
         .expect("a helper");
     client.batch_execute(BUDGETS).expect("budgets");
+    client
+}
+
+#[test]
+fn every_budget_has_spent_what_the_ledger_says() {
+    let mut client = with_budgets();
     let mut random = Random::new(6);
     for round in 0..8 {
-        client.execute(EVENTS, &[&random.pick(&[1, 7, 60])]).expect("events");
+        client.execute(EVENTS, &[&random.pick(&[1, 7, 60]), &ANY]).expect("events");
         compare(&mut client, &mut random);
         // What is taken back is not remembered either.
         let mut transaction = client.transaction().expect("a transaction");
-        transaction.execute(EVENTS, &[&5]).expect("events");
+        transaction.execute(EVENTS, &[&5, &ANY]).expect("events");
         assert!(transaction.query(FORGOTTEN, &[]).expect(FORGOTTEN).is_empty());
         transaction.rollback().expect("it is taken back");
         assert_eq!(texts(&mut client, FORGOTTEN, &[]), NONE);
@@ -162,6 +176,20 @@ fn every_budget_has_spent_what_the_ledger_says() {
     }
     let rolled_up = "SELECT string_agg(key, ' ' ORDER BY key) FROM llm_usage._rolled_up_attrs";
     assert_eq!(texts(&mut client, rolled_up, &[]), ["nobody team"]);
+}
+
+/// A session remembers of a part of an hour what is folded, also where later folds add to that hour.
+#[test]
+fn hours_that_a_period_begins_or_ends_in_are_counted_in_part() {
+    let mut client = with_budgets();
+    client.batch_execute("DELETE FROM llm_usage.budgets WHERE time_zone NOT LIKE 'Asia/%'").expect("budgets");
+    for _ in 0..60 {
+        client.execute(EVENTS, &[&4, &AT_BOUNDS]).expect("events");
+        client.batch_execute("SELECT llm_usage.fold()").expect("a fold");
+        assert_eq!(texts(&mut client, FORGOTTEN, &[]), NONE);
+    }
+    let now: chrono::DateTime<chrono::Utc> = client.query_one("SELECT now()", &[]).expect("now").get(0);
+    assert_eq!(texts(&mut client, DIFFERENCES, &[&now]), NONE);
 }
 
 #[test]

@@ -36,7 +36,8 @@ CREATE VIEW questions AS
       'model_activity(''m1'', F, T)', 'model_activity_between(''m1'', ARRAY[F::timestamptz], T)', 'model_usage_statistics(''m1'', F, T)',
       'rule_activity(F, T)', 'session_activity(NULL, F, T)', 'session_activity(1, F, T)', 'session_consumers(1, F, T)',
       'session_consumers(NULL, F, T)', 'token_usage_grouped(F, T)', 'token_usage_grouped(F, T, ''{task}'')', 'user_activity(NULL, F, T)',
-      'user_activity(1, F, T)']) q (question);
+      'user_activity(1, F, T)', '_entity_spending(''App'', 1, NULL, NULL, F, T, false, true)', '_entity_spending(''All'', NULL, NULL, NULL, F, T, false, true)',
+      '_entity_spending(''User'', 1, NULL, NULL, F, T, false, true)', '_entity_spending(''Attribute'', NULL, ''team'', ''1'', F, T, false, true)']) q (question);
 -- Pages that a question reads once its session has made its plans.
 CREATE FUNCTION pages(query text) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
