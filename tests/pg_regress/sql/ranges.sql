@@ -81,3 +81,18 @@ SELECT count(*) AS bounds, count(DISTINCT e.tokens) AS sums, count(*) FILTER (WH
                   FROM llm_usage.usage_events e WHERE e.rule_type = 'turn' AND e.occurred_at >= b.f AND e.occurred_at < b.t) e,
        LATERAL (SELECT coalesce(sum((r #>> '{count,prompt}')::bigint), 0) AS tokens
                   FROM json_array_elements(llm_usage.token_usage_grouped(b.f, b.t)) r WHERE r ->> 'rule_type' = 'turn') a;
+
+-- An index that lacks evaluations is not asked for them.
+DO $$ BEGIN
+  EXECUTE 'DROP INDEX ' || (SELECT i.indexrelid::regclass FROM pg_index i
+                             WHERE i.indrelid = 'llm_usage.usage_events_2025_06'::regclass AND pg_get_expr(i.indpred, i.indrelid) = '(rule_type IS NOT NULL)');
+END $$;
+CREATE INDEX ON llm_usage.usage_events_2025_06 (occurred_at) WHERE rule_type IS NOT NULL AND task_id IS NOT NULL;
+CREATE INDEX ON llm_usage.usage_events_2025_06 (occurred_at) WHERE task_id IS NOT NULL;
+CREATE INDEX ON llm_usage.usage_events_2025_06 (occurred_at) WHERE rule_type IS NULL;
+CREATE INDEX ON llm_usage.usage_events_2025_06 (occurred_at) WHERE rule_type = 'turn';
+SELECT a.tokens = e.tokens AND e.tokens > 0 AS all_of_them
+  FROM (SELECT sum((r #>> '{count,prompt}')::bigint) AS tokens
+          FROM json_array_elements(llm_usage.token_usage_grouped('2025-06-03T05:01Z', '2025-06-03T05:59Z')) r) a,
+       (SELECT sum(e.prompt_tokens) AS tokens FROM llm_usage.usage_events e
+         WHERE e.rule_type IS NOT NULL AND e.occurred_at >= '2025-06-03T05:01Z' AND e.occurred_at < '2025-06-03T05:59Z') e;
