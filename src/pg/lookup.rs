@@ -88,12 +88,8 @@ pub fn rows<'k>(
     mut wants_more: impl FnMut(&Columns) -> Result<bool, ErrorReport>,
 ) -> Result<bool, ErrorReport> {
     let mut result = Ok(());
-    // SAFETY: what is opened is closed again, and stays locked like what a statement reads.
-    unsafe {
-        let relation = pg_sys::try_relation_open(table, pg_sys::AccessShareLock as i32);
-        if relation.is_null() {
-            return Ok(false);
-        }
+    // SAFETY: the table is open.
+    let is_answered = with_table(table, |relation| unsafe {
         // Of most partitions no row is wanted.
         let mut room = None;
         let mut hand_over = |tuple| {
@@ -103,33 +99,27 @@ pub fn rows<'k>(
             };
             wants_more(&room.read(tuple))
         };
-        let is_answered = scan(relation, keys, |tuple| {
+        scan(relation, keys, |tuple| {
             hand_over(tuple).unwrap_or_else(|error| {
                 result = Err(error);
                 false
             })
-        });
-        pg_sys::relation_close(relation, pg_sys::NoLock as i32);
-        result.map(|()| is_answered)
-    }
+        })
+    });
+    result.map(|()| is_answered == Some(true))
 }
 
 /// Whether there is any such row; `None` if that cannot be answered.
 pub fn is_any(table: pg_sys::Oid, key: Key) -> Option<bool> {
     let mut is_found = false;
-    // SAFETY: as above.
-    unsafe {
-        let relation = pg_sys::try_relation_open(table, pg_sys::AccessShareLock as i32);
-        if relation.is_null() {
-            return None;
-        }
-        let is_answered = scan(relation, &[[key]], |_| {
+    // SAFETY: the table is open.
+    let is_answered = with_table(table, |relation| unsafe {
+        scan(relation, &[[key]], |_| {
             is_found = true;
             false
-        });
-        pg_sys::relation_close(relation, pg_sys::NoLock as i32);
-        is_answered.then_some(is_found)
-    }
+        })
+    })?;
+    is_answered.then_some(is_found)
 }
 
 /// A version of a row: who wrote it, and where. What was changed since is another one.
@@ -138,21 +128,30 @@ pub type Version = (u32, u32, u16);
 /// The versions of a table's rows that are like a key; `None` if that cannot be answered.
 pub fn versions(table: pg_sys::Oid, key: &[Key]) -> Option<Vec<Version>> {
     let mut versions = Vec::new();
-    // SAFETY: as above; a row is there while it is looked at.
-    unsafe {
-        let relation = pg_sys::try_relation_open(table, pg_sys::AccessShareLock as i32);
-        if relation.is_null() {
-            return None;
-        }
-        let is_answered = scan(relation, &[key], |row| {
+    // SAFETY: the table is open; a row is there while it is looked at.
+    let is_answered = with_table(table, |relation| unsafe {
+        scan(relation, &[key], |row| {
             let place = &(*row).t_self;
             let block = u32::from(place.ip_blkid.bi_hi) << 16 | u32::from(place.ip_blkid.bi_lo);
             let writer = (*(*row).t_data).t_choice.t_heap.t_xmin.into_inner();
             versions.push((writer, block, place.ip_posid));
             true
-        });
+        })
+    })?;
+    is_answered.then_some(versions)
+}
+
+/// Opens a table to read it; `None` if there is none.
+fn with_table<T>(table: pg_sys::Oid, read: impl FnOnce(pg_sys::Relation) -> T) -> Option<T> {
+    // SAFETY: what is opened is closed again, and stays locked like what a statement reads.
+    unsafe {
+        let relation = pg_sys::try_relation_open(table, pg_sys::AccessShareLock as i32);
+        if relation.is_null() {
+            return None;
+        }
+        let read = read(relation);
         pg_sys::relation_close(relation, pg_sys::NoLock as i32);
-        is_answered.then_some(versions)
+        Some(read)
     }
 }
 
