@@ -121,9 +121,9 @@ CREATE VIEW llm_usage._tail_messages WITH (security_invoker) AS
      AND m.id <= 9223372036854775807
   OFFSET 0;
 
--- One app, or with NULL every app that has folded events: the ledger's index of time begins with the app, and without one a few minutes
--- would be looked for in the whole month; so do those of sessions and messages. The apps are those of a rollup that verify() looks at,
--- found one after the other in its index.
+-- One app, or with NULL every app of which anything is folded: the ledgers' indexes of time begin with the app, and without one a few
+-- minutes would be looked for in the whole month. The apps are those of rollups that verify() looks at, found one after the other in
+-- their indexes.
 CREATE FUNCTION llm_usage._folded_apps(for_app bigint) RETURNS bigint[]
   LANGUAGE plpgsql STABLE PARALLEL SAFE
   SET search_path = pg_catalog, pg_temp
@@ -134,26 +134,11 @@ BEGIN
   END IF;
   RETURN ARRAY(
     WITH RECURSIVE app AS (
-      SELECT min(k.app_id) AS id FROM llm_usage._by_app_day k
+      SELECT least((SELECT min(k.app_id) FROM llm_usage._by_app_day k), (SELECT min(k.app_id) FROM llm_usage._by_session_day k)) AS id
       UNION ALL
-      SELECT (SELECT min(k.app_id) FROM llm_usage._by_app_day k WHERE k.app_id > a.id) FROM app a WHERE a.id IS NOT NULL
-    )
-    SELECT a.id FROM app a WHERE a.id IS NOT NULL);
-END $$;
-
-CREATE FUNCTION llm_usage._folded_session_apps(for_app bigint) RETURNS bigint[]
-  LANGUAGE plpgsql STABLE PARALLEL SAFE
-  SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-  IF for_app IS NOT NULL THEN
-    RETURN ARRAY[for_app];
-  END IF;
-  RETURN ARRAY(
-    WITH RECURSIVE app AS (
-      SELECT min(k.app_id) AS id FROM llm_usage._by_session_day k
-      UNION ALL
-      SELECT (SELECT min(k.app_id) FROM llm_usage._by_session_day k WHERE k.app_id > a.id) FROM app a WHERE a.id IS NOT NULL
+      SELECT least((SELECT min(k.app_id) FROM llm_usage._by_app_day k WHERE k.app_id > a.id),
+                   (SELECT min(k.app_id) FROM llm_usage._by_session_day k WHERE k.app_id > a.id))
+        FROM app a WHERE a.id IS NOT NULL
     )
     SELECT a.id FROM app a WHERE a.id IS NOT NULL);
 END $$;
@@ -195,14 +180,14 @@ CREATE FUNCTION llm_usage._loose_sessions(from_time timestamptz, to_time timesta
       FROM llm_usage._folded_sessions e
      WHERE CASE WHEN llm_usage._first(from_time, to_time) < llm_usage._first_hour(from_time, to_time)
                   THEN llm_usage._has_events(llm_usage._first(from_time, to_time), llm_usage._first(from_time, to_time)) END
-       AND e.app_id = ANY ((SELECT llm_usage._folded_session_apps(for_app))::bigint[])
+       AND e.app_id = ANY ((SELECT llm_usage._folded_apps(for_app))::bigint[])
        AND e.started_at >= llm_usage._first(from_time, to_time) AND e.started_at < llm_usage._first_hour(from_time, to_time)
     UNION ALL
     SELECT e.*
       FROM llm_usage._folded_sessions e
      WHERE CASE WHEN llm_usage._last_hour(from_time, to_time) < llm_usage._last(from_time, to_time)
                   THEN llm_usage._has_events(llm_usage._last_hour(from_time, to_time), llm_usage._last(from_time, to_time)) END
-       AND e.app_id = ANY ((SELECT llm_usage._folded_session_apps(for_app))::bigint[])
+       AND e.app_id = ANY ((SELECT llm_usage._folded_apps(for_app))::bigint[])
        AND e.started_at >= llm_usage._last_hour(from_time, to_time) AND e.started_at < llm_usage._last(from_time, to_time)
     UNION ALL
     SELECT e.*
@@ -218,14 +203,14 @@ CREATE FUNCTION llm_usage._loose_messages(from_time timestamptz, to_time timesta
       FROM llm_usage._folded_messages e
      WHERE CASE WHEN llm_usage._first(from_time, to_time) < llm_usage._first_hour(from_time, to_time)
                   THEN llm_usage._has_events(llm_usage._first(from_time, to_time), llm_usage._first(from_time, to_time)) END
-       AND e.app_id = ANY ((SELECT llm_usage._folded_session_apps(for_app))::bigint[])
+       AND e.app_id = ANY ((SELECT llm_usage._folded_apps(for_app))::bigint[])
        AND e.sent_at >= llm_usage._first(from_time, to_time) AND e.sent_at < llm_usage._first_hour(from_time, to_time)
     UNION ALL
     SELECT e.*
       FROM llm_usage._folded_messages e
      WHERE CASE WHEN llm_usage._last_hour(from_time, to_time) < llm_usage._last(from_time, to_time)
                   THEN llm_usage._has_events(llm_usage._last_hour(from_time, to_time), llm_usage._last(from_time, to_time)) END
-       AND e.app_id = ANY ((SELECT llm_usage._folded_session_apps(for_app))::bigint[])
+       AND e.app_id = ANY ((SELECT llm_usage._folded_apps(for_app))::bigint[])
        AND e.sent_at >= llm_usage._last_hour(from_time, to_time) AND e.sent_at < llm_usage._last(from_time, to_time)
     UNION ALL
     SELECT e.*

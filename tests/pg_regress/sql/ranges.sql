@@ -6,8 +6,11 @@ INSERT INTO llm_usage.usage_events (occurred_at, app_id, user_id, model, rule_ty
 SELECT timestamptz '2025-06-01Z' + n * interval '17 minutes', n % 7, n % 5, 'm' || n % 3, CASE WHEN n % 4 = 0 THEN 'pii' END, n, 0,
        jsonb_build_object('team', n % 3)
   FROM generate_series(1, 500) n;
+-- Apps 7 and 8 have no events.
 INSERT INTO llm_usage.sessions (app_id, consumer_id, started_at)
-SELECT n % 7, 'c' || n % 9, timestamptz '2025-06-01Z' + n * interval '1 hour' FROM generate_series(1, 600) n;
+SELECT n % 9, 'c' || n % 5, timestamptz '2025-06-01Z' + n * interval '10 minutes' FROM generate_series(1, 700) n;
+INSERT INTO llm_usage.messages (app_id, sent_at)
+SELECT n % 9, timestamptz '2025-06-01Z' + n * interval '4 minutes' FROM generate_series(1, 1750) n;
 SELECT count(*) > 0 AS moved FROM llm_usage.maintain();
 SELECT llm_usage.fold() > 0 AS folded;
 -- What is not asked for is most of it, and was folded day by day, as it is where a worker folds; a few events came late, so that by
@@ -62,6 +65,11 @@ SELECT llm_usage.active_users('2025-06-03T05:17:33Z', '2025-06-05T21:42:11Z') = 
        llm_usage.token_usage_grouped('2025-06-03T05:17:33Z', '2025-06-05T21:42:11Z') #>> '{0,count,prompt}'
          = (sum(e.prompt_tokens) FILTER (WHERE e.rule_type IS NOT NULL))::text AS rules
   FROM llm_usage.usage_events e WHERE e.occurred_at >= '2025-06-03T05:17:33Z' AND e.occurred_at < '2025-06-05T21:42:11Z';
+SELECT a.sessions = s.sessions AND s.sessions > 0 AS sessions, a.messages = m.messages AND m.messages > 0 AS messages
+  FROM (SELECT sum(a.sessions) AS sessions, sum(a.messages) AS messages
+          FROM llm_usage.session_activity(NULL, '2025-06-03T05:17:33Z', '2025-06-05T20:42:11Z') a) a,
+       (SELECT count(*) AS sessions FROM llm_usage.sessions s WHERE s.started_at >= '2025-06-03T05:17:33Z' AND s.started_at < '2025-06-05T20:42:11Z') s,
+       (SELECT count(*) AS messages FROM llm_usage.messages m WHERE m.sent_at >= '2025-06-03T05:17:33Z' AND m.sent_at < '2025-06-05T20:42:11Z') m;
 
 -- Hours that are cut at the turn of a month, some of whose events are still in the default partition.
 INSERT INTO llm_usage.usage_events (occurred_at, app_id, model, rule_type, prompt_tokens, cost)
