@@ -79,7 +79,7 @@ CREATE FUNCTION llm_usage._is_app(app bigint) RETURNS boolean
   LANGUAGE sql STABLE
   RETURN app = 0
       OR EXISTS (SELECT FROM llm_usage.apps a WHERE a.id = app)
-      OR EXISTS (SELECT FROM llm_usage._by_app(NULL, NULL) a WHERE a.app_id = app)
+      OR EXISTS (SELECT FROM llm_usage._by_app(NULL, NULL, app))
       OR EXISTS (SELECT FROM llm_usage._by_session(NULL, NULL) a WHERE a.app_id = app);
 
 -- The same for a report of one app, which comes by its number or its slug, and must exist.

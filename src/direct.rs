@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::ffi::CStr;
 
-use llm_usage_core::calendar::{DAY, HOUR, month};
+use llm_usage_core::calendar::{DAY, HOUR, next_month};
 use llm_usage_core::cut::Cut;
 use llm_usage_core::event::event_column;
 use llm_usage_core::points;
@@ -40,6 +40,8 @@ pub const BY_MODEL_5MIN: (&CStr, Names) =
 /// The same of lines' 5 minutes.
 pub const BY_MODEL_POINTS: &CStr = c"_by_model_points";
 pub const MINUTES_5: i64 = HOUR / 12;
+/// What apps and LLMs did, by hour, who did nothing having no row.
+pub const BY_ENTITY_HOUR: &CStr = c"_by_entity_hour";
 /// What can stand on a line of a bill.
 pub const LINES: &CStr = c"_lines";
 /// The lines that each app has.
@@ -147,10 +149,10 @@ impl Range {
 
     /// Hands over what an app's lines have of the parts of hours at the ends: the line, requests, input and completion.
     pub fn edges_of_lines(&self, app: i64, mut add: impl FnMut(i64, [i64; 3])) -> Result<bool, ErrorReport> {
-        if self.is_dropped()? {
-            return Ok(false);
-        }
         for (from, to) in self.cut.ends() {
+            if is_dropped(from, to)? {
+                return Ok(false);
+            }
             let key = vec![(c"app_id", Is::Number(app)), (c"bucket", Is::At(from - from.rem_euclid(HOUR)))];
             let is_read = app_points(&[key], |row| {
                 let found = points::by_part([(row.bytes(1), row.instant(0))], &[from, to]);
@@ -173,33 +175,79 @@ impl Range {
         of: Option<Key>,
         mut add: impl FnMut(&Columns) -> Result<(), ErrorReport>,
     ) -> Result<bool, ErrorReport> {
-        if self.is_dropped()? {
-            return Ok(false);
-        }
-        let (time, _) = self.ledger.time;
-        for (from, to) in self.cut.ends() {
-            let key = |app: Option<i64>| {
-                let app = app.map(|app| (c"app_id", Is::Number(app)));
-                let key = app.into_iter().chain([(time, Is::NotBefore(from)), (time, Is::Before(to))]);
-                key.chain(of).collect()
-            };
-            let keys: Vec<Vec<Key>> = match &self.apps {
-                Some(apps) if apps.len() > MOST_SCANS => return Ok(false),
-                Some(apps) => apps.iter().copied().map(Some).map(key).collect(),
-                None => vec![key(None)],
-            };
-            let (table, names) = (pg::relation(self.ledger.table), self.ledger.names);
-            let is_read = pg::tail::rows_between(table, (from, to), &keys, names, |row| {
-                if row.number(self.ledger.id) <= self.folded_up_to {
-                    add(row)?;
-                }
-                Ok(true)
-            })?;
-            if !is_read {
+        for end in self.cut.ends() {
+            if !self.folded(self.apps.as_deref(), end, of, &mut add)? {
                 return Ok(false);
             }
         }
         Ok(true)
+    }
+
+    /// The same of all events, by the apps that have a row of the hour: for a time alone the ledger has no index.
+    pub fn edges_by_app(
+        &self,
+        mut add: impl FnMut(&Columns) -> Result<(), ErrorReport>,
+    ) -> Result<bool, ErrorReport> {
+        for (from, to) in self.cut.ends() {
+            let hour =
+                [(c"bucket", Is::At(from - from.rem_euclid(HOUR))), (c"entity_type", Is::Named("App"))];
+            let mut apps = Vec::new();
+            let is_read = self.apps.is_some()
+                || lookup::rows(pg::relation(BY_ENTITY_HOUR), &[hour], &["entity_id"], |row| {
+                    apps.push(row.number(0));
+                    Ok(true)
+                })?;
+            // An app has a row for each of its currencies.
+            apps.dedup();
+            let apps = self.apps.as_ref().unwrap_or(&apps);
+            if !is_read || !self.folded(Some(apps), (from, to), None, &mut add)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Hands over all rows of the range's apps, folded or not.
+    pub fn rows(&self, add: impl FnMut(&Columns) -> Result<(), ErrorReport>) -> Result<bool, ErrorReport> {
+        self.between(self.apps.as_deref(), (self.cut.first, self.cut.last), None, add)
+    }
+
+    fn folded(
+        &self,
+        apps: Option<&[i64]>,
+        time: (i64, i64),
+        of: Option<Key>,
+        mut add: impl FnMut(&Columns) -> Result<(), ErrorReport>,
+    ) -> Result<bool, ErrorReport> {
+        self.between(apps, time, of, |row| match row.number(self.ledger.id) <= self.folded_up_to {
+            true => add(row),
+            false => Ok(()),
+        })
+    }
+
+    fn between(
+        &self,
+        apps: Option<&[i64]>,
+        (from, to): (i64, i64),
+        of: Option<Key>,
+        mut add: impl FnMut(&Columns) -> Result<(), ErrorReport>,
+    ) -> Result<bool, ErrorReport> {
+        if is_dropped(from, to)? {
+            return Ok(false);
+        }
+        let (time, _) = self.ledger.time;
+        let key = |app: Option<i64>| {
+            let app = app.map(|app| (c"app_id", Is::Number(app)));
+            let key = app.into_iter().chain([(time, Is::NotBefore(from)), (time, Is::Before(to))]);
+            key.chain(of).collect()
+        };
+        let keys: Vec<Vec<Key>> = match apps {
+            Some(apps) if apps.len() > MOST_SCANS => return Ok(false),
+            Some(apps) => apps.iter().copied().map(Some).map(key).collect(),
+            None => vec![key(None)],
+        };
+        let (table, names) = (pg::relation(self.ledger.table), self.ledger.names);
+        pg::tail::rows_between(table, (from, to), &keys, names, |row| add(row).map(|()| true))
     }
 
     /// Hands over the range's rows of its apps that are not folded yet, all or those that are like a key.
@@ -232,21 +280,18 @@ impl Range {
     ) -> Result<bool, ErrorReport> {
         Ok(self.edges(None, &mut add)? && self.tail(None, add)?)
     }
+}
 
-    /// Whether an edge is of a month that was dropped, for which SQL has the error, or that cannot be told.
-    fn is_dropped(&self) -> Result<bool, ErrorReport> {
-        let mut is_dropped = false;
-        let starts: Vec<i64> = self.cut.ends().map(|(from, _)| month(from)).collect();
-        if starts.is_empty() {
-            return Ok(false);
-        }
-        let all: [[Key; 0]; 1] = [[]];
-        let is_told = lookup::rows(pg::relation(c"_dropped_months"), &all, &["month"], |row| {
-            is_dropped |= starts.contains(&row.day(0).saturating_mul(DAY));
-            Ok(!is_dropped)
-        })?;
-        Ok(is_dropped || !is_told)
-    }
+/// Whether a time is in part of months that were dropped, for which SQL has the error, or that cannot be told.
+fn is_dropped(from: i64, to: i64) -> Result<bool, ErrorReport> {
+    let mut is_dropped = false;
+    let all: [[Key; 0]; 1] = [[]];
+    let is_told = lookup::rows(pg::relation(c"_dropped_months"), &all, &["month"], |row| {
+        let begins = row.day(0).saturating_mul(DAY);
+        is_dropped |= begins < to && from < next_month(begins);
+        Ok(!is_dropped)
+    })?;
+    Ok(is_dropped || !is_told)
 }
 
 /// Hands over the bucket, the points and the line of apps' hours; false if that cannot be answered.

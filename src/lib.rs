@@ -95,7 +95,10 @@ extension_sql_file!(
         calendar::_last_day,
         calendar::_last_hour,
         calendar::_last,
-        loose::_may_be_loose
+        loose::_may_be_loose,
+        loose::_loose_lines,
+        loose::_loose_users,
+        loose::_loose_active_users
     ]
 );
 extension_sql_file!(

@@ -59,15 +59,18 @@ CREATE FUNCTION llm_usage._active_users_kept(from_time timestamptz, to_time time
   BEGIN ATOMIC
     SELECT k.app_id, k.bucket, k.users
       FROM llm_usage._active_users_day k
-     WHERE k.bucket >= llm_usage._first_day(from_time, to_time) AND k.bucket < llm_usage._last_day(from_time, to_time)
+     WHERE llm_usage._first_day(from_time, to_time) < llm_usage._last_day(from_time, to_time)
+       AND k.bucket >= llm_usage._first_day(from_time, to_time) AND k.bucket < llm_usage._last_day(from_time, to_time)
     UNION ALL
     SELECT k.app_id, k.bucket, k.users
       FROM llm_usage._active_users_hour k
-     WHERE k.bucket >= llm_usage._first_hour(from_time, to_time) AND k.bucket < llm_usage._first_day(from_time, to_time)
+     WHERE llm_usage._first_hour(from_time, to_time) < llm_usage._first_day(from_time, to_time)
+       AND k.bucket >= llm_usage._first_hour(from_time, to_time) AND k.bucket < llm_usage._first_day(from_time, to_time)
     UNION ALL
     SELECT k.app_id, k.bucket, k.users
       FROM llm_usage._active_users_hour k
-     WHERE k.bucket >= llm_usage._last_day(from_time, to_time) AND k.bucket < llm_usage._last_hour(from_time, to_time);
+     WHERE llm_usage._last_day(from_time, to_time) < llm_usage._last_hour(from_time, to_time)
+       AND k.bucket >= llm_usage._last_day(from_time, to_time) AND k.bucket < llm_usage._last_hour(from_time, to_time);
   END;
 -- All apps by themselves, of which policies leave a tenant its own.
 CREATE FUNCTION llm_usage._tenant_active_users(for_app bigint, from_time timestamptz, to_time timestamptz)
@@ -91,10 +94,7 @@ CREATE FUNCTION llm_usage._active_users(for_app bigint, from_time timestamptz, t
     UNION ALL
     SELECT t.bucket, t.users FROM llm_usage._tenant_active_users(for_app, from_time, to_time) t
     UNION ALL
-    SELECT llm_usage._day(e.occurred_at), llm_usage._bitmap_agg(e.user_id)
-      FROM llm_usage._loose_events(from_time, to_time, for_app) e
-     WHERE e.requests > 0 AND e.user_id IS NOT NULL
-     GROUP BY 1;
+    SELECT e.bucket, e.users FROM llm_usage._loose_active_users(from_time, to_time, for_app) e;
   END;
 
 CREATE FUNCTION llm_usage.active_users(

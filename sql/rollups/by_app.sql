@@ -146,15 +146,18 @@ CREATE FUNCTION llm_usage._by_app_lines(from_time timestamptz, to_time timestamp
   BEGIN ATOMIC
     SELECT k.bucket, k.app_id, k.line, k.requests, k.unpriced_requests, k.input_tokens, k.completion_tokens, k.cost
       FROM llm_usage._by_app_day k
-     WHERE k.bucket >= llm_usage._first_day(from_time, to_time) AND k.bucket < llm_usage._last_day(from_time, to_time)
+     WHERE llm_usage._first_day(from_time, to_time) < llm_usage._last_day(from_time, to_time)
+       AND k.bucket >= llm_usage._first_day(from_time, to_time) AND k.bucket < llm_usage._last_day(from_time, to_time)
     UNION ALL
     SELECT k.bucket, k.app_id, k.line, k.requests, k.unpriced_requests, k.input_tokens, k.completion_tokens, k.cost
       FROM llm_usage._by_app_hour k
-     WHERE k.bucket >= llm_usage._first_hour(from_time, to_time) AND k.bucket < llm_usage._first_day(from_time, to_time)
+     WHERE llm_usage._first_hour(from_time, to_time) < llm_usage._first_day(from_time, to_time)
+       AND k.bucket >= llm_usage._first_hour(from_time, to_time) AND k.bucket < llm_usage._first_day(from_time, to_time)
     UNION ALL
     SELECT k.bucket, k.app_id, k.line, k.requests, k.unpriced_requests, k.input_tokens, k.completion_tokens, k.cost
       FROM llm_usage._by_app_hour k
-     WHERE k.bucket >= llm_usage._last_day(from_time, to_time) AND k.bucket < llm_usage._last_hour(from_time, to_time);
+     WHERE llm_usage._last_day(from_time, to_time) < llm_usage._last_hour(from_time, to_time)
+       AND k.bucket >= llm_usage._last_day(from_time, to_time) AND k.bucket < llm_usage._last_hour(from_time, to_time);
   END;
 
 -- The parts of the sums over [from_time, to_time), of one app or with NULL of all, not yet summed.
@@ -169,9 +172,9 @@ CREATE FUNCTION llm_usage._by_app(from_time timestamptz, to_time timestamptz, fo
       JOIN llm_usage._lines l ON l.number = k.line
      WHERE for_app IS NULL OR k.app_id = for_app
     UNION ALL
-    SELECT e.occurred_at, e.app_id, e.llm_id, e.vendor, e.model, e.currency, e.requests, e.unpriced_requests, e.input_tokens,
-           e.completion_tokens, e.cost
-      FROM llm_usage._loose_events(from_time, to_time, for_app) e;
+    SELECT e.bucket, e.app_id, e.llm_id, e.vendor COLLATE "C", e.model COLLATE "C", e.currency COLLATE "C", e.requests,
+           e.unpriced_requests, e.input_tokens, e.completion_tokens, e.cost
+      FROM llm_usage._loose_lines(from_time, to_time, for_app) e;
   END;
 
 -- What of one app is in no whole hour of the rollup, by model.

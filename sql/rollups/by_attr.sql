@@ -174,16 +174,19 @@ CREATE FUNCTION llm_usage._by_attr(for_key text, from_time timestamptz, to_time 
     SELECT k.bucket, k.value, k.currency, k.requests, k.unpriced_requests, k.input_tokens, k.completion_tokens, k.cost
       FROM llm_usage._by_attr_day k
      WHERE k.key = for_key
+       AND llm_usage._first_day(from_time, to_time) < llm_usage._last_day(from_time, to_time)
        AND k.bucket >= llm_usage._first_day(from_time, to_time) AND k.bucket < llm_usage._last_day(from_time, to_time)
     UNION ALL
     SELECT k.bucket, k.value, k.currency, k.requests, k.unpriced_requests, k.input_tokens, k.completion_tokens, k.cost
       FROM llm_usage._by_attr_hour k
      WHERE k.key = for_key
+       AND llm_usage._first_hour(from_time, to_time) < llm_usage._first_day(from_time, to_time)
        AND k.bucket >= llm_usage._first_hour(from_time, to_time) AND k.bucket < llm_usage._first_day(from_time, to_time)
     UNION ALL
     SELECT k.bucket, k.value, k.currency, k.requests, k.unpriced_requests, k.input_tokens, k.completion_tokens, k.cost
       FROM llm_usage._by_attr_hour k
      WHERE k.key = for_key
+       AND llm_usage._last_day(from_time, to_time) < llm_usage._last_hour(from_time, to_time)
        AND k.bucket >= llm_usage._last_day(from_time, to_time) AND k.bucket < llm_usage._last_hour(from_time, to_time)
     UNION ALL
     SELECT e.occurred_at, llm_usage._attr(e.attrs, for_key) COLLATE "C", e.currency, e.requests, e.unpriced_requests,

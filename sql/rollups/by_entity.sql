@@ -127,9 +127,9 @@ CREATE FUNCTION llm_usage._by_entity(from_time timestamptz, to_time timestamptz,
   BEGIN ATOMIC
     SELECT k.* FROM llm_usage._by_entity_kept(from_time, to_time, by_day) k
     UNION ALL
-    SELECT e.occurred_at, n.entity_type, n.entity_id, e.currency, e.requests, e.unpriced_requests,
+    SELECT e.bucket, n.entity_type, n.entity_id, e.currency COLLATE "C", e.requests, e.unpriced_requests,
            e.input_tokens + e.completion_tokens, e.cost
-      FROM llm_usage._loose_events(from_time, to_time) e
+      FROM llm_usage._loose_lines(from_time, to_time, NULL) e
      CROSS JOIN LATERAL (VALUES ('App' COLLATE "C", e.app_id), ('LLM', e.llm_id)) n (entity_type, entity_id);
   END;
 

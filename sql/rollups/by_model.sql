@@ -153,24 +153,27 @@ CREATE FUNCTION llm_usage._by_model(from_time timestamptz, to_time timestamptz)
     SELECT k.bucket, l.vendor, l.model, l.currency, k.requests, k.unpriced_requests, k.input_tokens, k.completion_tokens, k.cost
       FROM llm_usage._by_model_day k
       JOIN llm_usage._lines l ON l.number = k.line
-     WHERE k.bucket >= llm_usage._first_day(from_time, to_time) AND k.bucket < llm_usage._last_day(from_time, to_time)
+     WHERE llm_usage._first_day(from_time, to_time) < llm_usage._last_day(from_time, to_time)
+       AND k.bucket >= llm_usage._first_day(from_time, to_time) AND k.bucket < llm_usage._last_day(from_time, to_time)
     UNION ALL
     SELECT k.bucket, l.vendor, l.model, l.currency, k.requests, k.unpriced_requests, k.input_tokens, k.completion_tokens, k.cost
       FROM llm_usage._by_model_hour k
       JOIN llm_usage._lines l ON l.number = k.line
-     WHERE k.bucket >= llm_usage._first_hour(from_time, to_time) AND k.bucket < llm_usage._first_day(from_time, to_time)
+     WHERE llm_usage._first_hour(from_time, to_time) < llm_usage._first_day(from_time, to_time)
+       AND k.bucket >= llm_usage._first_hour(from_time, to_time) AND k.bucket < llm_usage._first_day(from_time, to_time)
     UNION ALL
     SELECT k.bucket, l.vendor, l.model, l.currency, k.requests, k.unpriced_requests, k.input_tokens, k.completion_tokens, k.cost
       FROM llm_usage._by_model_hour k
       JOIN llm_usage._lines l ON l.number = k.line
-     WHERE k.bucket >= llm_usage._last_day(from_time, to_time) AND k.bucket < llm_usage._last_hour(from_time, to_time)
+     WHERE llm_usage._last_day(from_time, to_time) < llm_usage._last_hour(from_time, to_time)
+       AND k.bucket >= llm_usage._last_day(from_time, to_time) AND k.bucket < llm_usage._last_hour(from_time, to_time)
     UNION ALL
     SELECT t.bucket, t.vendor, t.model, t.currency, t.requests, t.unpriced_requests, t.input_tokens, t.completion_tokens, t.cost
       FROM llm_usage._tenant_lines(from_time, to_time) t
     UNION ALL
-    SELECT e.occurred_at, e.vendor, e.model, e.currency, e.requests, e.unpriced_requests, e.input_tokens, e.completion_tokens,
-           e.cost
-      FROM llm_usage._loose_events(from_time, to_time) e;
+    SELECT e.bucket, e.vendor COLLATE "C", e.model COLLATE "C", e.currency COLLATE "C", e.requests, e.unpriced_requests,
+           e.input_tokens, e.completion_tokens, e.cost
+      FROM llm_usage._loose_lines(from_time, to_time, NULL) e;
   END;
 
 CREATE FUNCTION llm_usage.model_activity(

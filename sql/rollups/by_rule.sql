@@ -120,15 +120,18 @@ CREATE FUNCTION llm_usage._by_rule(from_time timestamptz, to_time timestamptz)
   BEGIN ATOMIC
     SELECT k.bucket, k.rule_type, k.task_id, k.requests, k.inference_tokens, k.input_tokens, k.completion_tokens
       FROM llm_usage._by_rule_day k
-     WHERE k.bucket >= llm_usage._first_day(from_time, to_time) AND k.bucket < llm_usage._last_day(from_time, to_time)
+     WHERE llm_usage._first_day(from_time, to_time) < llm_usage._last_day(from_time, to_time)
+       AND k.bucket >= llm_usage._first_day(from_time, to_time) AND k.bucket < llm_usage._last_day(from_time, to_time)
     UNION ALL
     SELECT k.bucket, k.rule_type, k.task_id, k.requests, k.inference_tokens, k.input_tokens, k.completion_tokens
       FROM llm_usage._by_rule_hour k
-     WHERE k.bucket >= llm_usage._first_hour(from_time, to_time) AND k.bucket < llm_usage._first_day(from_time, to_time)
+     WHERE llm_usage._first_hour(from_time, to_time) < llm_usage._first_day(from_time, to_time)
+       AND k.bucket >= llm_usage._first_hour(from_time, to_time) AND k.bucket < llm_usage._first_day(from_time, to_time)
     UNION ALL
     SELECT k.bucket, k.rule_type, k.task_id, k.requests, k.inference_tokens, k.input_tokens, k.completion_tokens
       FROM llm_usage._by_rule_hour k
-     WHERE k.bucket >= llm_usage._last_day(from_time, to_time) AND k.bucket < llm_usage._last_hour(from_time, to_time)
+     WHERE llm_usage._last_day(from_time, to_time) < llm_usage._last_hour(from_time, to_time)
+       AND k.bucket >= llm_usage._last_day(from_time, to_time) AND k.bucket < llm_usage._last_hour(from_time, to_time)
     UNION ALL
     SELECT t.occurred_at, t.rule_type, t.task_id, t.requests, t.inference_tokens, t.input_tokens, t.completion_tokens
       FROM llm_usage._tenant_rules(from_time, to_time) t
@@ -178,15 +181,18 @@ CREATE FUNCTION llm_usage._by_rule_type(from_time timestamptz, to_time timestamp
     SELECT k.rule_type, k.inference_tokens, k.input_tokens, k.completion_tokens
       FROM (SELECT d.app_id, d.rule_type, d.inference_tokens, d.input_tokens, d.completion_tokens
               FROM llm_usage._by_rule_type_day d
-             WHERE d.bucket >= llm_usage._first_day(from_time, to_time) AND d.bucket < llm_usage._last_day(from_time, to_time)
+             WHERE llm_usage._first_day(from_time, to_time) < llm_usage._last_day(from_time, to_time)
+               AND d.bucket >= llm_usage._first_day(from_time, to_time) AND d.bucket < llm_usage._last_day(from_time, to_time)
             UNION ALL
             SELECT h.app_id, h.rule_type, h.inference_tokens, h.input_tokens, h.completion_tokens
               FROM llm_usage._by_rule_type_hour h
-             WHERE h.bucket >= llm_usage._first_hour(from_time, to_time) AND h.bucket < llm_usage._first_day(from_time, to_time)
+             WHERE llm_usage._first_hour(from_time, to_time) < llm_usage._first_day(from_time, to_time)
+               AND h.bucket >= llm_usage._first_hour(from_time, to_time) AND h.bucket < llm_usage._first_day(from_time, to_time)
             UNION ALL
             SELECT h.app_id, h.rule_type, h.inference_tokens, h.input_tokens, h.completion_tokens
               FROM llm_usage._by_rule_type_hour h
-             WHERE h.bucket >= llm_usage._last_day(from_time, to_time) AND h.bucket < llm_usage._last_hour(from_time, to_time)) k
+             WHERE llm_usage._last_day(from_time, to_time) < llm_usage._last_hour(from_time, to_time)
+               AND h.bucket >= llm_usage._last_day(from_time, to_time) AND h.bucket < llm_usage._last_hour(from_time, to_time)) k
      WHERE k.app_id = ANY (ARRAY(SELECT a FROM llm_usage._summed_apps() a))
     UNION ALL
     SELECT e.rule_type, e.inference_tokens, e.input_tokens, e.completion_tokens

@@ -73,21 +73,21 @@ CREATE FUNCTION llm_usage._by_user(from_time timestamptz, to_time timestamptz)
   BEGIN ATOMIC
     SELECT k.bucket, k.user_id, k.currency, k.requests, k.unpriced_requests, k.input_tokens, k.completion_tokens, k.cost
       FROM llm_usage._by_user_day k
-     WHERE k.bucket >= llm_usage._first_day(from_time, to_time) AND k.bucket < llm_usage._last_day(from_time, to_time)
+     WHERE llm_usage._first_day(from_time, to_time) < llm_usage._last_day(from_time, to_time)
+       AND k.bucket >= llm_usage._first_day(from_time, to_time) AND k.bucket < llm_usage._last_day(from_time, to_time)
     UNION ALL
     SELECT k.bucket, k.user_id, k.currency, k.requests, k.unpriced_requests, k.input_tokens, k.completion_tokens, k.cost
       FROM llm_usage._by_user_hour k
-     WHERE k.bucket >= llm_usage._first_hour(from_time, to_time) AND k.bucket < llm_usage._first_day(from_time, to_time)
+     WHERE llm_usage._first_hour(from_time, to_time) < llm_usage._first_day(from_time, to_time)
+       AND k.bucket >= llm_usage._first_hour(from_time, to_time) AND k.bucket < llm_usage._first_day(from_time, to_time)
     UNION ALL
     SELECT k.bucket, k.user_id, k.currency, k.requests, k.unpriced_requests, k.input_tokens, k.completion_tokens, k.cost
       FROM llm_usage._by_user_hour k
-     WHERE k.bucket >= llm_usage._last_day(from_time, to_time) AND k.bucket < llm_usage._last_hour(from_time, to_time)
+     WHERE llm_usage._last_day(from_time, to_time) < llm_usage._last_hour(from_time, to_time)
+       AND k.bucket >= llm_usage._last_day(from_time, to_time) AND k.bucket < llm_usage._last_hour(from_time, to_time)
     UNION ALL
-    SELECT t.occurred_at, t.user_id, t.currency, t.requests, t.unpriced_requests, t.input_tokens, t.completion_tokens, t.cost
-      FROM llm_usage._tenant_events(from_time, to_time) t
-    UNION ALL
-    SELECT e.occurred_at, e.user_id, e.currency, e.requests, e.unpriced_requests, e.input_tokens, e.completion_tokens, e.cost
-      FROM llm_usage._loose_events(from_time, to_time) e;
+    SELECT e.bucket, e.user_id, e.currency COLLATE "C", e.requests, e.unpriced_requests, e.input_tokens, e.completion_tokens, e.cost
+      FROM llm_usage._loose_users(from_time, to_time) e;
   END;
 
 CREATE FUNCTION llm_usage.user_activity(

@@ -101,7 +101,8 @@ fn _read_batch(
     Ok(TableIterator::once(answer))
 }
 
-fn event<'a>(row: &'a Columns) -> Result<Event<'a>, ErrorReport> {
+/// What the rollups keep of a row of the ledger.
+pub fn event<'a>(row: &'a Columns) -> Result<Event<'a>, ErrorReport> {
     const USER: usize = event_column("user_id");
     let text = |column| row.text(column);
     let rule = text(const { event_column("rule_type") }).map(|rule_type| Rule {

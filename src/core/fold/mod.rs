@@ -1,6 +1,7 @@
 //! Events on their way to the rollups: one pass over them groups them for each. `verify()` asks SQL for the same sums, in
 //! `sql/rollups/`.
 
+pub mod loose;
 mod names;
 mod points;
 
@@ -35,6 +36,13 @@ pub struct Event<'a> {
     /// `None`: it is not priced.
     pub cost: Option<Amount>,
     pub rule: Option<Rule<'a>>,
+}
+
+impl Event<'_> {
+    /// Who made a request by it.
+    fn made_by(&self) -> Option<i64> {
+        self.user_id.filter(|_| self.requests > 0)
+    }
 }
 
 /// By which an event was an evaluation.
@@ -172,9 +180,7 @@ impl Batch {
         }
         let currency = self.lines.currency_of(line);
         self.users.entry((event.user_id, hour, currency)).or_default().add_event(event);
-        if let Some(user) = event.user_id
-            && event.requests > 0
-        {
+        if let Some(user) = event.made_by() {
             self.active_users.entry((event.app_id, hour)).or_default().insert(user);
         }
     }

@@ -431,7 +431,7 @@ fn policies_are_dumped_and_restored() {
 }
 
 /// Reports that read rows without a plan, and the SQL that says what they must say.
-const READ_AND_ASKED: [(&str, &str); 4] = [
+const READ_AND_ASKED: [(&str, &str); 7] = [
     (
         "SELECT jsonb_object_agg(m ->> 'model', jsonb_build_array(m -> 'request_count', m -> 'input_tokens', m -> 'output_tokens'))::text
            FROM json_array_elements(llm_usage.app_token_usage(7, '2025-03-02T10:17:33.5Z', '2025-04-02T01:02:03Z') #> '{data,by_model}') m",
@@ -461,6 +461,44 @@ const READ_AND_ASKED: [(&str, &str); 4] = [
         "SELECT jsonb_object_agg(r.rule_type, jsonb_build_array(r.inference, r.prompt, r.completion))::text
            FROM (SELECT r.rule_type, sum(r.inference_tokens) AS inference, sum(r.input_tokens) AS prompt, sum(r.completion_tokens) AS completion
                    FROM llm_usage._by_rule_type('2025-03-02T10:17:33.5Z', '2025-04-02T01:02:03Z') r GROUP BY 1) r",
+    ),
+    (
+        "SELECT jsonb_agg(jsonb_build_array(u.bucket, u.user_id, u.currency, u.requests, u.unpriced_requests, u.input_tokens, u.completion_tokens,
+                                            trim_scale(u.cost)) ORDER BY u.bucket, u.user_id, u.currency)::text
+           FROM llm_usage._loose_users('2025-03-02T10:17:33.5Z', '2025-04-02T01:02:03Z') u",
+        "SELECT jsonb_agg(jsonb_build_array(u.day, u.user_id, u.currency, u.requests, u.unpriced, u.input, u.completion, trim_scale(u.cost))
+                          ORDER BY u.day, u.user_id, u.currency)::text
+           FROM (SELECT date_trunc('day', e.occurred_at, 'UTC') AS day, e.user_id, e.currency, sum(e.requests) AS requests,
+                        sum(e.unpriced_requests) AS unpriced, sum(e.input_tokens) AS input, sum(e.completion_tokens) AS completion, sum(e.cost) AS cost
+                   FROM (SELECT l.occurred_at, l.user_id, l.currency, l.requests, l.unpriced_requests, l.input_tokens, l.completion_tokens, l.cost
+                           FROM llm_usage._loose_events('2025-03-02T10:17:33.5Z', '2025-04-02T01:02:03Z') l
+                         UNION ALL
+                         SELECT t.occurred_at, t.user_id, t.currency, t.requests, t.unpriced_requests, t.input_tokens, t.completion_tokens, t.cost
+                           FROM llm_usage._tenant_events('2025-03-02T10:17:33.5Z', '2025-04-02T01:02:03Z') t) e
+                  GROUP BY 1, 2, 3) u",
+    ),
+    (
+        "SELECT jsonb_agg(jsonb_build_array(l.bucket, l.app_id, l.llm_id, l.vendor, l.model, l.currency, l.requests, l.unpriced_requests,
+                                            l.input_tokens, l.completion_tokens, trim_scale(l.cost))
+                          ORDER BY l.bucket, l.app_id, l.llm_id, l.vendor, l.model, l.currency)::text
+           FROM llm_usage._loose_lines('2025-03-02T10:17:33.5Z', '2025-04-02T01:02:03Z', NULL) l",
+        "SELECT jsonb_agg(jsonb_build_array(l.day, l.app_id, l.llm_id, l.vendor, l.model, l.currency, l.requests, l.unpriced, l.input,
+                                            l.completion, trim_scale(l.cost))
+                          ORDER BY l.day, l.app_id, l.llm_id, l.vendor, l.model, l.currency)::text
+           FROM (SELECT date_trunc('day', e.occurred_at, 'UTC') AS day, e.app_id, e.llm_id, e.vendor, e.model, e.currency,
+                        sum(e.requests) AS requests, sum(e.unpriced_requests) AS unpriced, sum(e.input_tokens) AS input,
+                        sum(e.completion_tokens) AS completion, sum(e.cost) AS cost
+                   FROM llm_usage._loose_events('2025-03-02T10:17:33.5Z', '2025-04-02T01:02:03Z') e
+                  GROUP BY 1, 2, 3, 4, 5, 6) l",
+    ),
+    (
+        "SELECT jsonb_object_agg(a.bucket, llm_usage._bitmap_count(a.users))::text
+           FROM llm_usage._loose_active_users('2025-03-02T10:17:33.5Z', '2025-04-02T01:02:03Z', NULL) a",
+        "SELECT jsonb_object_agg(a.day, a.users)::text
+           FROM (SELECT date_trunc('day', e.occurred_at, 'UTC') AS day, count(DISTINCT e.user_id) AS users
+                   FROM llm_usage._loose_events('2025-03-02T10:17:33.5Z', '2025-04-02T01:02:03Z') e
+                  WHERE e.user_id IS NOT NULL AND e.requests > 0
+                  GROUP BY 1) a",
     ),
 ];
 

@@ -38,10 +38,10 @@ ROLLBACK;
 
 -- What reports read through indexes is what SQL says: here half is folded, and in either half things are taken back.
 BEGIN;
-INSERT INTO llm_usage.usage_events (occurred_at, app_id, model, rule_type, inference_tokens, prompt_tokens, cache_read_tokens,
+INSERT INTO llm_usage.usage_events (occurred_at, app_id, user_id, model, rule_type, inference_tokens, prompt_tokens, cache_read_tokens,
                                     completion_tokens, cost, corrects, requests)
-SELECT timestamptz '2025-04-30 22:00Z' + n * interval '97 seconds', 7 + n % 2, 'm' || n % 3, CASE WHEN n % 5 < 3 THEN 'r' || n % 5 END,
-       n, n, 2 * n, 3 * n, 0, CASE n % 10 WHEN 0 THEN 1 WHEN 1 THEN 1 END, CASE n % 10 WHEN 0 THEN -1 END
+SELECT timestamptz '2025-04-30 22:00Z' + n * interval '97 seconds', 7 + n % 2, nullif(n % 4, 0), 'm' || n % 3, CASE WHEN n % 5 < 3 THEN 'r' || n % 5 END,
+       n, n, 2 * n, 3 * n, CASE WHEN n % 7 > 0 THEN n / 8.0 END, CASE n % 10 WHEN 0 THEN 1 WHEN 1 THEN 1 END, CASE n % 10 WHEN 0 THEN -1 END
   FROM generate_series(1, 150) n;
 SELECT llm_usage.fold(at_most => 75) > 0 AS folded;
 CREATE VIEW bounds AS
@@ -67,6 +67,33 @@ CREATE VIEW answers AS
                     FROM llm_usage._by_rule_type(b.f, b.t) r GROUP BY 1) r)
     FROM bounds b
    WHERE b.f IS NOT NULL AND b.t IS NOT NULL
+  UNION ALL
+  SELECT 'users',
+         (SELECT jsonb_agg(jsonb_build_array(u.bucket, u.user_id, u.requests, u.unpriced_requests, u.input_tokens, u.completion_tokens, u.cost)
+                           ORDER BY u.bucket, u.user_id) FROM llm_usage._loose_users(b.f, b.t) u),
+         (SELECT jsonb_agg(jsonb_build_array(u.day, u.user_id, u.requests, u.unpriced, u.input, u.completion, u.cost) ORDER BY u.day, u.user_id)
+            FROM (SELECT date_trunc('day', e.occurred_at) AS day, e.user_id, sum(e.requests) AS requests, sum(e.unpriced_requests) AS unpriced,
+                         sum(e.input_tokens) AS input, sum(e.completion_tokens) AS completion, sum(e.cost) AS cost
+                    FROM llm_usage._loose_events(b.f, b.t) e GROUP BY 1, 2) u)
+    FROM bounds b
+  UNION ALL
+  SELECT 'lines',
+         (SELECT jsonb_agg(jsonb_build_array(l.bucket, l.app_id, l.model, l.requests, l.unpriced_requests, l.input_tokens, l.completion_tokens, l.cost)
+                           ORDER BY l.bucket, l.app_id, l.model) FROM llm_usage._loose_lines(b.f, b.t, a.app) l),
+         (SELECT jsonb_agg(jsonb_build_array(l.day, l.app_id, l.model, l.requests, l.unpriced, l.input, l.completion, l.cost)
+                           ORDER BY l.day, l.app_id, l.model)
+            FROM (SELECT date_trunc('day', e.occurred_at) AS day, e.app_id, e.model, sum(e.requests) AS requests, sum(e.unpriced_requests) AS unpriced,
+                         sum(e.input_tokens) AS input, sum(e.completion_tokens) AS completion, sum(e.cost) AS cost
+                    FROM llm_usage._loose_events(b.f, b.t, a.app) e GROUP BY 1, 2, 3) l)
+    FROM bounds b CROSS JOIN (VALUES (NULL::bigint), (7)) a (app)
+  UNION ALL
+  SELECT 'active users',
+         (SELECT jsonb_object_agg(u.bucket, llm_usage._bitmap_count(u.users)) FROM llm_usage._loose_active_users(b.f, b.t, a.app) u),
+         (SELECT jsonb_object_agg(u.day, u.users)
+            FROM (SELECT date_trunc('day', e.occurred_at) AS day, count(DISTINCT e.user_id) AS users
+                    FROM llm_usage._loose_events(b.f, b.t, a.app) e
+                   WHERE e.requests > 0 AND e.user_id IS NOT NULL GROUP BY 1) u)
+    FROM bounds b CROSS JOIN (VALUES (NULL::bigint), (7)) a (app)
   UNION ALL
   SELECT 'days',
          (SELECT jsonb_object_agg(l.label, d.tokens)
@@ -110,6 +137,8 @@ TABLE differences;
 INSERT INTO llm_usage._dropped_months VALUES ('2025-05-01');
 SAVEPOINT s;
 SELECT llm_usage.app_token_usage(7, '2025-04-30 21:30Z', '2025-05-01 01:30Z');
+ROLLBACK TO s;
+SELECT * FROM llm_usage._loose_users('2025-04-30 21:30Z', '2025-05-01 01:30Z');
 ROLLBACK TO s;
 SELECT llm_usage.app_token_usage(7, '2025-04-30 21:30Z', '2025-05-01 01:00Z') #>> '{data,total,request_count}' AS read;
 ROLLBACK;
