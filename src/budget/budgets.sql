@@ -5,7 +5,8 @@ SELECT b.id, b.entity_type, b.entity_id, b.entity_value,
        CASE WHEN b.converts THEN llm_usage._exchange_rate($2, b.currency, (now() AT TIME ZONE 'UTC')::date)::text END,
        b.is_hard, p.period_start, p.period_end, llm_usage._counted_to(p.period_end, p.at),
        to_char(p.period_end AT TIME ZONE b.time_zone, 'YYYY-MM-DD HH24:MI ') || b.time_zone,
-       greatest(llm_usage._hour(p.at), p.period_start), least(llm_usage._hour(p.at) + interval '1 hour', p.period_end)
+       greatest(llm_usage._hour(p.at), p.period_start), least(llm_usage._hour(p.at) + interval '1 hour', p.period_end),
+       b.entity_key
   FROM llm_usage.budgets b
  CROSS JOIN LATERAL (
     SELECT a.at, q.period_start, q.period_end

@@ -62,7 +62,7 @@ impl<'a> Asker<'a> {
 
     pub fn key(&self) -> CallKey {
         let owned = |text: Option<&str>| text.map(str::to_owned);
-        (self.app_id, self.llm_id, self.user_id, owned(self.model), owned(self.vendor))
+        (self.app_id, self.llm_id, self.user_id, owned(self.model), owned(self.vendor), self.attrs.clone())
     }
 
     pub fn decide(&self, to_reserve: bool) -> Result<Decision, ErrorReport> {

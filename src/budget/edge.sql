@@ -1,4 +1,4 @@
-SELECT coalesce(sum(s.cost) FILTER (WHERE s.currency = $4), 0)::text, coalesce(sum(s.requests), 0)::bigint,
+SELECT coalesce(sum(s.cost) FILTER (WHERE s.currency = $5), 0)::text, coalesce(sum(s.requests), 0)::bigint,
        coalesce(sum(s.unpriced_requests), 0)::bigint, coalesce(sum(s.total_tokens), 0)::bigint
-  FROM llm_usage._edge_spending($1, $2, NULL, $3, $5, $6, $6, $6) s
- WHERE llm_usage._has_events($5, $5)
+  FROM llm_usage._edge_spending($1, $2, $3, $4, $6, $7, $7, $7) s
+ WHERE llm_usage._has_events($6, $6)

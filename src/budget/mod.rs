@@ -48,8 +48,8 @@ fn budgets_of(call: &Asker) -> Result<Vec<i64>, ErrorReport> {
     pg::with_latest_snapshot(|is_remembered| {
         // A longer one is in no budget and no event.
         let is_short = |text: Option<&str>| text.is_none_or(|text| text.len() <= MOST_BYTES);
-        let is_remembered =
-            is_remembered && call.attrs.is_none() && is_short(call.model) && is_short(call.vendor);
+        let texts = [call.model, call.vendor, call.attrs.as_deref()];
+        let is_remembered = is_remembered && texts.into_iter().all(is_short);
         let known = is_remembered
             .then(|| CALLS.with_borrow_mut(|known| known.of(generation).get(&call.key()).cloned()));
         if let Some(ids) = known.flatten() {
@@ -155,7 +155,7 @@ fn answers(ids: &[i64], call: &Call) -> Result<Answers, ErrorReport> {
     pg::with_latest_snapshot(|is_remembered| {
         let transactions = pg::most_transactions();
         let asked = asked_of(ids, call, is_remembered.then_some(generation))?;
-        let folded = if is_remembered { tail::read()? } else { None };
+        let folded = if is_remembered { tail::read(generation)? } else { None };
         let mut answers = Vec::with_capacity(asked.len());
         for asked in asked {
             let standing = asked.standing(folded, generation)?;
@@ -225,7 +225,7 @@ fn asked(row: &Row) -> Result<Asked, ErrorReport> {
             is_hard: row.get(14)?.unwrap_or(true),
             resets_at: row.get(18)?,
         },
-        entity: Entity { kind: kind(&row.text(2)?)?, id: row.get(3)?, value: row.get(4)? },
+        entity: Entity { kind: kind(&row.text(2)?)?, id: row.get(3)?, key: row.get(21)?, value: row.get(4)? },
         converts,
         counted: (row.instant(15)?, row.instant(17)?),
         resets_at: row.get(16)?,
@@ -259,8 +259,8 @@ impl<K, V> Remembered<K, V> {
     }
 }
 
-/// App, LLM, user, model and vendor of a call.
-type CallKey = (Option<i64>, Option<i64>, Option<i64>, Option<String>, Option<String>);
+/// App, LLM, user, model, vendor and attributes of a call.
+type CallKey = (Option<i64>, Option<i64>, Option<i64>, Option<String>, Option<String>, Option<String>);
 
 thread_local! {
     static CALLS: RefCell<Remembered<CallKey, Vec<i64>>> = RefCell::default();

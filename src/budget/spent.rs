@@ -27,15 +27,11 @@ thread_local! {
 }
 
 impl Asked {
-    /// Whether its spending is a sum of what a session remembers.
-    fn is_simple(&self) -> bool {
-        !self.converts && self.entity.kind != Kind::Attribute
-    }
-
     /// As the view `budget_status` has it, in the snapshot that is active. Where it is known how far the ledger is folded, from what
     /// the session remembers, at a generation that is not younger than the snapshot.
     pub fn standing(&self, folded: Option<Folded>, generation: u64) -> Result<Standing, ErrorReport> {
-        if let Some(folded) = folded.filter(|_| self.is_simple())
+        // What is converted is no sum of what a session remembers.
+        if let Some(folded) = folded.filter(|_| !self.converts)
             && let Some(held) = held(self.id)?
             && let Some(spent) = self.spent(folded, generation)?
         {
@@ -130,24 +126,32 @@ impl Asked {
 
     /// The rows that a rollup has of the entity's hour: each event that is folded changes one.
     fn hour(&self, hour: i64) -> Option<Vec<Version>> {
-        let Entity { kind, id, .. } = &self.entity;
-        let id = Is::Number((*id)?);
+        let Entity { kind, id, key, value } = &self.entity;
+        let id = || id.map(Is::Number);
         let hour = (c"bucket", Is::At(hour));
         match kind {
             Kind::App => {
-                let key = [hour, (c"entity_type", Is::Named(kind.word())), (c"entity_id", id)];
+                let key = [hour, (c"entity_type", Is::Named(kind.word())), (c"entity_id", id()?)];
                 lookup::versions(pg::relation(c"_by_entity_hour"), &key)
             }
-            Kind::User => lookup::versions(pg::relation(c"_by_user_hour"), &[(c"user_id", id), hour]),
+            Kind::User => lookup::versions(pg::relation(c"_by_user_hour"), &[(c"user_id", id()?), hour]),
+            Kind::Attribute => {
+                let (key, value) =
+                    ((c"key", Is::Named(key.as_deref()?)), (c"value", Is::Named(value.as_deref()?)));
+                lookup::is_any(pg::relation(c"_rolled_up_attrs"), key)
+                    .filter(|is_rolled_up| *is_rolled_up)
+                    .and_then(|_| lookup::versions(pg::relation(c"_by_attr_hour"), &[key, value, hour]))
+            }
             _ => None,
         }
     }
 
     fn sums(&self, query: &'static str, (from, to): (i64, i64), currency: &str) -> Result<Sums, ErrorReport> {
-        let Entity { kind, id, value } = &self.entity;
+        let Entity { kind, id, key, value } = &self.entity;
         let args = [
             kind.word().into(),
             (*id).into(),
+            key.as_deref().into(),
             value.as_deref().into(),
             currency.into(),
             pg::instant(from)?.into(),

@@ -5,21 +5,25 @@ use std::cell::RefCell;
 use std::collections::HashSet;
 
 use llm_usage_core::budget::Entity;
-use llm_usage_core::event::event_column;
+use llm_usage_core::event::{MOST_BYTES, event_column};
 use llm_usage_core::tail::{self, Event, Sums};
 use pgrx::pg_sys::panic::ErrorReport;
 
 use crate::direct::{EVENTS, folded_up_to};
 use crate::error::failed;
 use crate::ledger::{self, ID};
-use crate::pg;
 use crate::pg::lookup::Is;
 use crate::pg::row::Columns;
+use crate::{pg, query};
+
+use super::Remembered;
 
 /// A longer tail is read by SQL, which does not carry it over row by row.
 const MOST_EVENTS: usize = 100_000;
 /// Each takes about a hundred bytes of the session.
 const MOST_SUMS: usize = 50_000;
+/// Each is looked for in every event.
+const MOST_KEYS: usize = 20;
 /// Each missing id is looked for one by one.
 const MOST_MISSING: usize = 200;
 /// So many ids before the last are read again where one of them is missing: that is quicker than to look for it.
@@ -44,21 +48,42 @@ struct Tail {
 
 thread_local! {
     static TAIL: RefCell<Tail> = RefCell::default();
+    /// The keys of attributes that budgets are of; none where those are too many.
+    static KEYS: RefCell<Remembered<(), Vec<Box<str>>>> = RefCell::default();
 }
 
-/// Reads what the snapshot has and memory has not; returns how far the ledger is folded. `None`: the tail is too long.
-pub fn read() -> Result<Option<Folded>, ErrorReport> {
+/// Reads what the snapshot has and memory has not; returns how far the ledger is folded. `None`: the tail is too long. Budgets are
+/// as they are at a generation.
+pub fn read(generation: u64) -> Result<Option<Folded>, ErrorReport> {
     let Some(folded) = folded()? else { return Ok(None) };
+    let keys = keys(generation)?;
     let mut tail = TAIL.take();
-    if tail.folded != folded {
-        tail = Tail { folded, read_up_to: folded.1, ..Tail::default() };
+    if tail.folded != folded || keys.iter().any(|key| !tail.sums.has(key)) {
+        tail = Tail::of(folded, &keys);
     }
-    if !tail.is_too_long {
-        tail.is_too_long = !tail.read()?;
+    if !tail.is_too_long && !tail.read()? {
+        tail = Tail { is_too_long: true, ..Tail::of(folded, &keys) };
     }
     let is_too_long = tail.is_too_long;
-    TAIL.set(if is_too_long { Tail { folded, is_too_long, ..Tail::default() } } else { tail });
+    TAIL.set(tail);
     Ok((!is_too_long).then_some(folded))
+}
+
+fn keys(generation: u64) -> Result<Vec<Box<str>>, ErrorReport> {
+    let known = KEYS.with_borrow_mut(|known| known.of(generation).get(&()).cloned());
+    if let Some(keys) = known {
+        return Ok(keys);
+    }
+    let args = [i64::try_from(MOST_KEYS + 1).map_err(failed)?.into()];
+    let mut keys =
+        query::select_by_index(include_str!("keys.sql"), &args, |row| row.text(1).map(String::into))?;
+    if keys.len() > MOST_KEYS {
+        keys.clear();
+    }
+    if pg::generation() == generation {
+        KEYS.with_borrow_mut(|known| known.of(generation).insert((), keys.clone()));
+    }
+    Ok(keys)
 }
 
 /// `None` if that cannot be told.
@@ -72,6 +97,12 @@ pub fn sums(entity: &Entity, range: (i64, i64), currency: &str) -> Option<Sums> 
 }
 
 impl Tail {
+    /// Of nothing yet.
+    fn of(folded: Folded, keys: &[Box<str>]) -> Self {
+        let sums = tail::Tail::of_keys(keys.iter().cloned());
+        Self { folded, read_up_to: folded.1, sums, ..Self::default() }
+    }
+
     /// Goes on to read; false if there is too much.
     fn read(&mut self) -> Result<bool, ErrorReport> {
         let read_up_to = self.read_up_to;
@@ -83,7 +114,7 @@ impl Tail {
             let id = row.number(ID);
             if !known.contains(&id) {
                 found.insert(id);
-                self.sums.add(&event(row)?);
+                self.add(row)?;
             }
             Ok(self.has_room(found.len()))
         })?;
@@ -94,7 +125,7 @@ impl Tail {
             let missing: Vec<_> = self.missing.iter().map(|id| [(c"id", Is::Number(*id))]).collect();
             pg::tail::rows(self.folded.0, &missing, ledger::NAMES, |row| {
                 found.insert(row.number(ID));
-                self.sums.add(&event(row)?);
+                self.add(row)?;
                 Ok(true)
             })?;
         }
@@ -112,12 +143,21 @@ impl Tail {
         Ok(false)
     }
 
+    fn add(&mut self, row: &Columns) -> Result<(), ErrorReport> {
+        const ATTRS: usize = event_column("attrs");
+        let mut attrs = row.json_fields(ATTRS, self.sums.keys());
+        // As `_attr()` has it.
+        attrs.retain(|(_, value)| value.len() <= MOST_BYTES);
+        self.sums.add(&event(row, attrs)?);
+        Ok(())
+    }
+
     fn has_room(&self, events: usize) -> bool {
         self.events + events <= MOST_EVENTS && self.sums.size() <= MOST_SUMS
     }
 }
 
-fn event<'a>(row: &'a Columns) -> Result<Event<'a>, ErrorReport> {
+fn event<'a>(row: &'a Columns, attrs: Vec<(String, String)>) -> Result<Event<'a>, ErrorReport> {
     const MODEL: usize = event_column("model");
     const VENDOR: usize = event_column("vendor");
     const CURRENCY: usize = event_column("currency");
@@ -137,6 +177,7 @@ fn event<'a>(row: &'a Columns) -> Result<Event<'a>, ErrorReport> {
         user_id: (!row.is_null(USER)).then(|| row.number(USER)),
         model: row.text(MODEL).unwrap_or_default(),
         vendor: row.text(VENDOR),
+        attrs,
         currency: row.text(CURRENCY).unwrap_or_default(),
         requests: ledger::requests(row),
         cost,

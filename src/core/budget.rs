@@ -40,11 +40,13 @@ impl Kind {
     }
 }
 
-/// What a budget is of; an attribute's key has no place here.
+/// What a budget is of.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Entity {
     pub kind: Kind,
     pub id: Option<i64>,
+    /// Of an attribute.
+    pub key: Option<String>,
     pub value: Option<String>,
 }
 

@@ -21,6 +21,8 @@ pub struct Event<'a> {
     pub user_id: Option<i64>,
     pub model: &'a str,
     pub vendor: Option<&'a str>,
+    /// Keys that the tail has, and their values.
+    pub attrs: Vec<(String, String)>,
     pub currency: &'a str,
     pub requests: i64,
     /// `None`: it is not priced.
@@ -54,11 +56,26 @@ pub struct Tail {
     numbered: HashMap<(Kind, i64), Quarters>,
     models: HashMap<Box<str>, Quarters>,
     vendors: HashMap<Box<str>, Quarters>,
+    /// By key and value.
+    attrs: HashMap<Box<str>, HashMap<Box<str>, Quarters>>,
     all: Quarters,
     size: usize,
 }
 
 impl Tail {
+    /// An empty one, which tells attributes of these keys apart.
+    pub fn of_keys(keys: impl IntoIterator<Item = Box<str>>) -> Self {
+        Self { attrs: keys.into_iter().map(|key| (key, HashMap::new())).collect(), ..Self::default() }
+    }
+
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.attrs.keys().map(|key| &**key)
+    }
+
+    pub fn has(&self, key: &str) -> bool {
+        self.attrs.contains_key(key)
+    }
+
     /// How many sums it keeps.
     pub fn size(&self) -> usize {
         self.size
@@ -78,6 +95,11 @@ impl Tail {
         if let Some(vendor) = event.vendor {
             self.size += add_to(named(&mut self.vendors, vendor), event);
         }
+        for (key, value) in &event.attrs {
+            if let Some(values) = self.attrs.get_mut(key.as_str()) {
+                self.size += add_to(named(values, value), event);
+            }
+        }
     }
 
     /// What an entity did in `[from, to)`: costs in the currency, the rest in all. `None` if that cannot be told.
@@ -91,7 +113,7 @@ impl Tail {
             Kind::Model => self.models.get(value?),
             Kind::Vendor => self.vendors.get(value?),
             Kind::All => Some(&self.all),
-            Kind::Attribute => return None,
+            Kind::Attribute => self.attrs.get(entity.key.as_deref()?)?.get(value?),
         };
         let mut sums = Sums::default();
         let asked = from.div_euclid(QUARTER)..to.div_euclid(QUARTER).max(from.div_euclid(QUARTER));
@@ -139,32 +161,45 @@ mod tests {
     use proptest::prelude::*;
 
     const NAMES: [&str; 3] = ["one", "two", "three"];
+    const KEYS: [&str; 3] = ["team", "key", "unknown"];
 
     fn event() -> impl Strategy<Value = Event<'static>> {
         let name = || proptest::sample::select(&NAMES[..]);
         let ids = (0..3_i64, 0..3_i64, proptest::option::of(0..3_i64));
         let names = (name(), proptest::option::of(name()), proptest::sample::select(&["USD", "EUR"][..]));
+        let attrs = proptest::collection::btree_map(
+            proptest::sample::select(&KEYS[..]),
+            name().prop_map(str::to_owned),
+            0..3,
+        );
         let figures = (-1..2_i64, proptest::option::of(-1000..1000_i64), -50..5000_i64);
-        (-5 * QUARTER..5 * QUARTER, ids, names, figures).prop_map(|(occurred_at, ids, names, figures)| {
-            Event {
-                occurred_at,
-                app_id: ids.0,
-                llm_id: ids.1,
-                user_id: ids.2,
-                model: names.0,
-                vendor: names.1,
-                currency: names.2,
-                requests: figures.0,
-                cost: figures.1.map(|cost| BigDecimal::new(cost.into(), 3)),
-                tokens: figures.2,
-            }
+        let all = (-5 * QUARTER..5 * QUARTER, ids, names, attrs, figures);
+        all.prop_map(|(occurred_at, ids, names, attrs, figures)| Event {
+            occurred_at,
+            app_id: ids.0,
+            llm_id: ids.1,
+            user_id: ids.2,
+            model: names.0,
+            vendor: names.1,
+            attrs: attrs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
+            currency: names.2,
+            requests: figures.0,
+            cost: figures.1.map(|cost| BigDecimal::new(cost.into(), 3)),
+            tokens: figures.2,
         })
     }
 
     fn entity() -> impl Strategy<Value = Entity> {
         let kind = proptest::sample::select(&Kind::ALL[..]);
-        (kind, 0..4_i64, proptest::sample::select(&["one", "two", "four"][..]))
-            .prop_map(|(kind, id, value)| Entity { kind, id: Some(id), value: Some(value.to_owned()) })
+        let key = proptest::sample::select(&KEYS[..]);
+        (kind, 0..4_i64, key, proptest::sample::select(&["one", "two", "four"][..])).prop_map(
+            |(kind, id, key, value)| Entity {
+                kind,
+                id: Some(id),
+                key: Some(key.to_owned()),
+                value: Some(value.to_owned()),
+            },
+        )
     }
 
     fn did(entity: &Entity, event: &Event) -> bool {
@@ -174,7 +209,9 @@ mod tests {
             Kind::User => event.user_id.is_some() && entity.id == event.user_id,
             Kind::Model => entity.value.as_deref() == Some(event.model),
             Kind::Vendor => event.vendor.is_some() && entity.value.as_deref() == event.vendor,
-            Kind::Attribute => false,
+            Kind::Attribute => event.attrs.iter().any(|(key, value)| {
+                entity.key.as_deref() == Some(key) && entity.value.as_ref() == Some(value)
+            }),
             Kind::All => true,
         }
     }
@@ -185,7 +222,7 @@ mod tests {
             events in proptest::collection::vec(event(), 0..60), entity in entity(), from in -6..6_i64, to in -6..6_i64
         ) {
             let (from, to) = (from * QUARTER, to * QUARTER);
-            let mut tail = Tail::default();
+            let mut tail = Tail::of_keys(["team".into(), "key".into()]);
             events.iter().for_each(|event| tail.add(event));
             let mut sums = Sums::default();
             for event in events.iter().filter(|event| did(&entity, event) && (from..to).contains(&event.occurred_at)) {
@@ -197,14 +234,15 @@ mod tests {
                     None => sums.unpriced_requests += event.requests,
                 }
             }
-            prop_assert_eq!(tail.sums(&entity, (from, to), "USD"), (entity.kind != Kind::Attribute).then_some(sums));
-            prop_assert!(tail.size() <= 6 * events.len());
+            let is_told = entity.kind != Kind::Attribute || entity.key.as_deref() != Some("unknown");
+            prop_assert_eq!(tail.sums(&entity, (from, to), "USD"), is_told.then_some(sums));
+            prop_assert!(tail.size() <= 8 * events.len());
         }
     }
 
     #[test]
     fn a_bound_within_a_quarter_cannot_be_told() {
-        let all = Entity { kind: Kind::All, id: None, value: None };
+        let all = Entity { kind: Kind::All, id: None, key: None, value: None };
         let tail = Tail::default();
         assert_eq!(tail.sums(&all, (0, QUARTER), "USD"), Some(Sums::default()));
         assert_eq!(tail.sums(&all, (1, QUARTER), "USD"), None);

@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use llm_usage_core::calendar::DAY;
 use pgrx::heap_tuple::PgHeapTuple;
+use pgrx::memcxt::PgMemoryContexts;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use pgrx::tupdesc::PgTupleDesc;
@@ -122,6 +123,25 @@ impl<'a> Columns<'a> {
     pub fn json(&self, column: usize) -> String {
         // SAFETY: the callers name columns of type jsonb.
         self.datum(column).map(|json| unsafe { output(pg_sys::jsonb_out, json) }).unwrap_or_default()
+    }
+
+    /// The fields that a `jsonb` has of these, as `->>` gives them; what it takes to find them is freed.
+    pub fn json_fields<'k>(
+        &self,
+        column: usize,
+        keys: impl IntoIterator<Item = &'k str>,
+    ) -> Vec<(String, String)> {
+        let mut keys = keys.into_iter().peekable();
+        let Some(json) = self.datum(column).filter(|_| keys.peek().is_some()) else { return Vec::new() };
+        let field = |key: &str| {
+            let args = [Some(json), key.into_datum()];
+            // SAFETY: the callers name columns of type jsonb, and the function takes one and a text.
+            let field: Option<String> =
+                unsafe { pgrx::direct_function_call(pg_sys::jsonb_object_field_text, &args) };
+            field.map(|field| (key.to_owned(), field))
+        };
+        // SAFETY: the texts that are handed over are our own.
+        unsafe { PgMemoryContexts::new("fields of a jsonb").switch_to(|_| keys.filter_map(field).collect()) }
     }
 
     /// The text of an `interval`, empty for NULL.

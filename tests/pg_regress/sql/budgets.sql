@@ -190,6 +190,34 @@ DELETE FROM llm_usage.budgets WHERE name = 'of each';
 DELETE FROM llm_usage.budgets WHERE entity_id IN (5003, 5004);
 DELETE FROM llm_usage.budgets WHERE entity_id = 5001;
 
+-- Attributes whose budgets come when the session has read what is not folded; values that are too long, no strings, or of no object; and
+-- of more keys than a session looks for.
+CREATE VIEW attributes AS
+  SELECT b.entity_key, left(b.entity_value, 5) AS entity_value, llm_usage._spent_of(b.id) AS spent, s.spent AS expected
+    FROM llm_usage.budgets b CROSS JOIN LATERAL llm_usage._budget_standing(b, clock_timestamp()) s WHERE b.name LIKE 'late%' ORDER BY b.id;
+INSERT INTO llm_usage.usage_events (app_id, model, cost, attrs)
+SELECT 5006, 'm', 1, a::jsonb
+  FROM unnest(ARRAY['{"squad": "a", "desk": 7}', '{"squad": "a"}', '{"desk": "7"}', '["squad"]', '"squad"', NULL, '{"squad": null}',
+                    '{"squad": "' || repeat('x', 501) || '"}']) a;
+SELECT verdict FROM llm_usage.check_budget(5006);
+INSERT INTO llm_usage.budgets (entity_type, entity_key, entity_value, amount, name) VALUES ('Attribute', 'squad', 'a', 100, 'late');
+TABLE attributes;
+INSERT INTO llm_usage.budgets (entity_type, entity_key, entity_value, amount, name)
+VALUES ('Attribute', 'desk', '7', 100, 'late'), ('Attribute', 'squad', repeat('x', 500), 100, 'late');
+TABLE attributes;
+INSERT INTO llm_usage.usage_events (app_id, model, cost, attrs) VALUES (5006, 'm', 0.5, '{"squad": "a", "desk": "7"}');
+TABLE attributes;
+SELECT budget_id = (SELECT id FROM llm_usage.budgets WHERE name = 'late' AND entity_key = 'desk') AS decides, spent, remaining
+  FROM llm_usage.check_budget(5006, attrs => '{"desk": 7, "squad": "b"}');
+SELECT llm_usage.fold();
+INSERT INTO llm_usage.usage_events (app_id, model, cost, attrs) VALUES (5006, 'm', 0.25, '{"squad": "a", "key 3": "v"}');
+TABLE attributes;
+INSERT INTO llm_usage.budgets (entity_type, entity_key, entity_value, amount, name)
+SELECT 'Attribute', 'key ' || n, 'v', 100, 'late ' FROM generate_series(1, 20) n;
+SELECT * FROM attributes WHERE spent > 0 OR spent IS DISTINCT FROM expected;
+DROP VIEW attributes;
+DELETE FROM llm_usage.budgets WHERE name LIKE 'late%';
+
 -- What could not be settled is not reserved.
 SELECT llm_usage.reserve_budget(1, '');
 SELECT llm_usage.reserve_budget(1, 'm', vendor => repeat('v', 501));
