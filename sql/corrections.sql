@@ -30,11 +30,12 @@ COMMENT ON COLUMN llm_usage.corrections.first_id IS 'The first row that was appe
 COMMENT ON COLUMN llm_usage.corrections.last_id IS 'The last such row.';
 
 -- What stands of an event after all its corrections: a row for each line of a report that is not back at nothing. To take it
--- back is to append it with the opposite sign. (As jsonb 1 equals 1.0, which reports tell apart.)
+-- back is to append it with the opposite sign. (As jsonb 1 equals 1.0, which reports tell apart. As one row, it may lack columns that
+-- were added to the ledger since.)
 CREATE FUNCTION llm_usage._standing(event bigint) RETURNS SETOF llm_usage.usage_events
   LANGUAGE sql STABLE
   BEGIN ATOMIC
-    SELECT NULL::bigint, e.occurred_at, e.app_id, e.llm_id, e.user_id, event,
+    SELECT ROW(NULL::bigint, e.occurred_at, e.app_id, e.llm_id, e.user_id, event,
            sum(e.prompt_tokens)::integer, sum(e.cache_read_tokens)::integer, sum(e.cache_write_tokens)::integer,
            sum(e.completion_tokens)::integer, sum(e.reasoning_tokens)::integer, sum(e.inference_tokens)::integer,
            sum(e.cache_write_1h_tokens)::integer, sum(e.prompt_audio_tokens)::integer,
@@ -43,7 +44,7 @@ CREATE FUNCTION llm_usage._standing(event bigint) RETURNS SETOF llm_usage.usage_
            sum(e.prompt_image_tokens)::integer, sum(e.prompt_video_tokens)::integer, sum(e.completion_image_tokens)::integer,
            sum(e.completion_video_tokens)::integer, sum(e.unaccounted_tokens)::integer,
            sum(llm_usage._requests(e.requests, e.corrects))::smallint, e.priced, e.currency, e.model, e.vendor, sum(e.cost),
-           sum(e.reported_cost), e.service_tier, e.quality, e.rule_type, e.task_id, e.request_id, e.attrs::text::jsonb
+           sum(e.reported_cost), e.service_tier, e.quality, e.rule_type, e.task_id, e.request_id, e.attrs::text::jsonb)::llm_usage.usage_events
       FROM (SELECT o.* FROM llm_usage.usage_events o WHERE o.id = event
             UNION ALL
             SELECT c.* FROM llm_usage.usage_events c WHERE c.corrects = event) e
@@ -66,13 +67,13 @@ CREATE FUNCTION llm_usage._standing_event(event bigint) RETURNS SETOF llm_usage.
     WITH line AS MATERIALIZED (
       SELECT s.* FROM llm_usage._standing(event) s
     )
-    SELECT NULL::bigint, l.occurred_at, l.app_id, l.llm_id, l.user_id, l.corrects,
+    SELECT ROW(NULL::bigint, l.occurred_at, l.app_id, l.llm_id, l.user_id, l.corrects,
            s.prompt_tokens, s.cache_read_tokens, s.cache_write_tokens, s.completion_tokens, s.reasoning_tokens, s.inference_tokens,
            s.cache_write_1h_tokens, s.prompt_audio_tokens, s.completion_audio_tokens,
            s.cache_read_audio_tokens, s.cache_read_image_tokens, s.prompt_image_tokens, s.prompt_video_tokens,
            s.completion_image_tokens, s.completion_video_tokens, s.unaccounted_tokens, l.requests, l.priced,
            l.currency, l.model, l.vendor, CASE WHEN l.cost IS NOT NULL THEN s.cost END, s.reported_cost, l.service_tier, l.quality,
-           l.rule_type, l.task_id, l.request_id, l.attrs
+           l.rule_type, l.task_id, l.request_id, l.attrs)::llm_usage.usage_events
       FROM (SELECT * FROM line WHERE line.requests > 0 LIMIT 1) l
      CROSS JOIN LATERAL (
         SELECT sum(o.prompt_tokens)::integer AS prompt_tokens, sum(o.cache_read_tokens)::integer AS cache_read_tokens,

@@ -80,6 +80,17 @@ ALTER TABLE llm_usage.usage_events DROP CONSTRAINT no_model_x;
 ALTER TABLE llm_usage.usage_events ADD COLUMN region text DEFAULT 'eu';
 SELECT status FROM llm_usage.record_usage('m', app_id => 5);
 SELECT region FROM llm_usage.usage_events WHERE app_id = 5;
+SELECT id AS late FROM llm_usage.record_usage('gpt-4.1', app_id => 5, prompt_tokens => 1) \gset
+SELECT status FROM llm_usage.correct_usage(:late, prompt_tokens => 2);
+SELECT status FROM llm_usage.void_usage(:late);
+SELECT status FROM llm_usage.record_usage('m', app_id => 5, cost => 1, request_id => 'late', quality => 'partial');
+SELECT status FROM llm_usage.record_usage('m', app_id => 5, cost => 2, request_id => 'late');
+SELECT status FROM llm_usage.record_usage('later', app_id => 5, prompt_tokens => 4);
+INSERT INTO llm_usage.model_prices (vendor, model, currency, valid_from, input_per_token, output_per_token)
+  VALUES ('v', 'later', 'USD', '2000-01-01Z', 0.5, 1);
+SELECT model, events, new_cost FROM llm_usage.reprice(for_model => 'later', dry_run => false);
+SELECT llm_usage.fold() > 0 AS folded;
+SELECT llm_usage.verify();
 ALTER TABLE llm_usage.usage_events DROP COLUMN region;
 SELECT status FROM llm_usage.record_usage('m', app_id => 5);
 SELECT count(*) FROM llm_usage.usage_events WHERE app_id = 5;
