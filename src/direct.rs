@@ -7,7 +7,7 @@ use std::ffi::CStr;
 use llm_usage_core::calendar::{DAY, HOUR, next_month};
 use llm_usage_core::cut::Cut;
 use llm_usage_core::event::event_column;
-use llm_usage_core::points;
+use llm_usage_core::{hours, points};
 use pgrx::pg_sys::panic::ErrorReport;
 
 use crate::error::{self, failed};
@@ -25,13 +25,10 @@ pub struct Rollup {
     pub names: Names,
 }
 
-/// What apps did; each is asked for by its `app_id`.
-pub const BY_APP: Rollup = Rollup {
-    days: c"_by_app_day",
-    hours: c"_by_app_hour",
-    names: &["bucket", "line", "requests", "input_tokens", "completion_tokens"],
-};
-
+/// What apps did, each asked for by its `app_id`, with the hours of each day; and in which hours.
+pub const BY_APP_DAY: (&CStr, Names) =
+    (c"_by_app_day", &["bucket", "line", "requests", "input_tokens", "completion_tokens", "hours"]);
+pub const BY_APP_HOUR: &CStr = c"_by_app_hour";
 /// The points of apps' hours for which there was no room beside the sums.
 pub const BY_APP_POINTS: &CStr = c"_by_app_points";
 /// What was on lines, by 5 minutes.
@@ -145,6 +142,35 @@ impl Range {
             }
         }
         Ok(true)
+    }
+
+    /// Hands over what an app's lines have of whole hours: the line, requests, input and completion.
+    pub fn hours_of_lines(&self, app: i64, mut add: impl FnMut(i64, [i64; 3])) -> Result<bool, ErrorReport> {
+        let Cut { first_hour, first_day, last_day, last_hour, .. } = self.cut;
+        if first_hour == last_hour {
+            return Ok(true);
+        }
+        let first = first_hour - first_hour.rem_euclid(DAY);
+        let key = [
+            (c"app_id", Is::Number(app)),
+            (c"bucket", Is::NotBefore(first)),
+            (c"bucket", Is::Before(last_hour)),
+        ];
+        let (table, names) = BY_APP_DAY;
+        lookup::rows(pg::relation(table), &[key], names, |row| {
+            let (day, line) = (row.instant(0), row.number(1));
+            if (first_day..last_day).contains(&day) {
+                add(line, [2, 3, 4].map(|column| row.number(column)));
+                return Ok(true);
+            }
+            for hour in hours::unpack(row.bytes(5)) {
+                let (hour, sums) = hour.map_err(|error| error::report(&error))?;
+                if (first_hour..last_hour).contains(&(day + i64::from(hour) * HOUR)) {
+                    add(line, [sums.requests, sums.input_tokens, sums.completion_tokens]);
+                }
+            }
+            Ok(true)
+        })
     }
 
     /// Hands over what an app's lines have of the parts of hours at the ends: the line, requests, input and completion.
@@ -301,7 +327,7 @@ pub fn app_points(
 ) -> Result<bool, ErrorReport> {
     const NAMES: Names = &["bucket", "points", "line", "chunks"];
     let mut chunked = BTreeSet::new();
-    let is_read = lookup::rows(pg::relation(BY_APP.hours), keys, NAMES, |row| {
+    let is_read = lookup::rows(pg::relation(BY_APP_HOUR), keys, NAMES, |row| {
         if row.number(3) > 0 {
             chunked.insert(row.instant(0));
         }

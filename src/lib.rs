@@ -11,6 +11,7 @@ mod direct;
 mod error;
 mod fold;
 mod given_id;
+mod hours;
 mod http;
 mod ingest;
 mod ledger;
@@ -56,7 +57,9 @@ extension_sql_file!(
         points::_points_add,
         points::_points_packed,
         points::_points_by_part,
-        points::_points_united
+        points::_points_united,
+        hours::_hours_packed,
+        hours::_hours_united
     ]
 );
 extension_sql_file!("../sql/entities.sql", name = "entities", requires = ["points"]);
@@ -117,7 +120,7 @@ extension_sql_file!(
         fold::_batch_hold,
         fold::_batch_lines,
         fold::_number_batch,
-        fold::rollups::_batch_by_app,
+        fold::rollups::_batch_by_app_day,
         fold::rollups::_batch_by_entity,
         fold::rollups::_batch_by_user,
         fold::rollups::_batch_by_model,

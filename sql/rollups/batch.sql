@@ -1,4 +1,4 @@
--- One pass over events groups them for the rollups that follow, which ask for it by _batch_by_app() and its like: to group them
+-- One pass over events groups them for the rollups that follow, which ask for it by _batch_by_app_day() and its like: to group them
 -- for each anew takes more than twice as long. A session holds the batch that it read last, until its transaction ends.
 CREATE AGGREGATE llm_usage._batch_agg(
     timestamptz, bigint, bigint, bigint, text, text, text, integer, bigint, integer, numeric, text, text, integer) (

@@ -1,4 +1,5 @@
--- Sums by app, of hours and days. points holds every event of an hour in a few bytes, so that a bound which cuts it needs no ledger. Each
+-- Sums by app, of hours and days. Of a day that a bound cuts hours has what is asked for most, in a few bytes: no row of each hour is read.
+-- points holds every event of an hour, so that a bound which cuts it needs no ledger. Each
 -- fold writes a row anew: of who writes much the points move on to chunks, which stay as they are, and which the row counts.
 CREATE TABLE llm_usage._by_app_day (
   app_id            bigint NOT NULL,
@@ -14,6 +15,7 @@ CREATE TABLE llm_usage._by_app_day (
 CREATE INDEX ON llm_usage._by_app_day USING brin (bucket) WITH (pages_per_range = 32, autosummarize = on);
 CREATE TABLE llm_usage._by_app_hour (LIKE llm_usage._by_app_day INCLUDING INDEXES, chunks integer NOT NULL, points bytea NOT NULL)
   WITH (fillfactor = 90);
+ALTER TABLE llm_usage._by_app_day ADD COLUMN hours bytea NOT NULL;
 CREATE TABLE llm_usage._by_app_points (
   app_id bigint NOT NULL,
   bucket timestamptz NOT NULL,
@@ -71,17 +73,19 @@ BEGIN
     points = CASE WHEN excluded.chunks > 0 THEN kept.points
                   WHEN octet_length(kept.points) >= 1024 THEN excluded.points
                   ELSE llm_usage._points_united(ARRAY[kept.points, excluded.points]) END;
-  INSERT INTO llm_usage._by_app_day AS kept
-  SELECT * FROM llm_usage._batch_by_app('day', '-infinity', 'infinity')
-  ON CONFLICT (app_id, bucket, line) DO UPDATE SET
-    requests = kept.requests + excluded.requests,
-    unpriced_requests = kept.unpriced_requests + excluded.unpriced_requests,
-    input_tokens = kept.input_tokens + excluded.input_tokens,
-    completion_tokens = kept.completion_tokens + excluded.completion_tokens,
-    cost = kept.cost + excluded.cost;
-  INSERT INTO llm_usage._app_lines
-  SELECT DISTINCT b.app_id, b.line FROM llm_usage._batch_by_app('month', '-infinity', 'infinity') b
-  ON CONFLICT DO NOTHING;
+  WITH day AS (
+    INSERT INTO llm_usage._by_app_day AS kept
+    SELECT * FROM llm_usage._batch_by_app_day()
+    ON CONFLICT (app_id, bucket, line) DO UPDATE SET
+      requests = kept.requests + excluded.requests,
+      unpriced_requests = kept.unpriced_requests + excluded.unpriced_requests,
+      input_tokens = kept.input_tokens + excluded.input_tokens,
+      completion_tokens = kept.completion_tokens + excluded.completion_tokens,
+      cost = kept.cost + excluded.cost,
+      hours = llm_usage._hours_united(kept.hours, excluded.hours)
+    RETURNING kept.app_id, kept.line
+  )
+  INSERT INTO llm_usage._app_lines SELECT DISTINCT d.app_id, d.line FROM day d ON CONFLICT DO NOTHING;
 END $$;
 
 -- Points are the same if those of the row and its chunks are when they are united, and each is as packing makes it.
@@ -130,7 +134,8 @@ CREATE FUNCTION llm_usage._by_app_day_expected() RETURNS SETOF llm_usage._by_app
   LANGUAGE sql STABLE
   BEGIN ATOMIC
     SELECT h.app_id, llm_usage._day(h.bucket), llm_usage._sum(h.requests), llm_usage._sum(h.unpriced_requests),
-           llm_usage._sum(h.input_tokens), llm_usage._sum(h.completion_tokens), h.line, sum(h.cost)
+           llm_usage._sum(h.input_tokens), llm_usage._sum(h.completion_tokens), h.line, sum(h.cost),
+           llm_usage._hours_packed(array_agg(h.bucket), array_agg(h.requests), array_agg(h.input_tokens), array_agg(h.completion_tokens))
       FROM llm_usage._by_app_hour h
      GROUP BY 1, 2, h.line;
   END;

@@ -146,7 +146,7 @@ impl Tail {
     fn add(&mut self, row: &Columns) -> Result<(), ErrorReport> {
         const ATTRS: usize = event_column("attrs");
         let mut attrs = row.json_fields(ATTRS, self.sums.keys());
-        // As `_attr()` has it.
+        // No budget is of a longer one.
         attrs.retain(|(_, value)| value.len() <= MOST_BYTES);
         self.sums.add(&event(row, attrs)?);
         Ok(())

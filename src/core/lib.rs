@@ -11,6 +11,7 @@ pub mod cut;
 pub mod error;
 pub mod event;
 pub mod fold;
+pub mod hours;
 pub mod http;
 pub mod money;
 pub mod parts;

@@ -14,13 +14,9 @@ use crate::error::{raise, report};
 use crate::pg;
 use crate::pg::decimal::Decimal;
 
-/// The rows of `_by_app_day`, or of another grain, whose time begins in `[from_time, to_time)`.
+/// The rows of `_by_app_day`.
 #[pg_extern(schema = "llm_usage", requires = ["schema"])]
-fn _batch_by_app(
-    grain: &str,
-    from_time: TimestampWithTimeZone,
-    to_time: TimestampWithTimeZone,
-) -> Result<
+fn _batch_by_app_day() -> Result<
     TableIterator<
         'static,
         (
@@ -32,13 +28,13 @@ fn _batch_by_app(
             name!(completion_tokens, i64),
             name!(line, i32),
             name!(cost, Decimal),
+            name!(hours, Vec<u8>),
         ),
     >,
     ErrorReport,
 > {
-    let grain = parsed(grain)?;
-    let rows = held(|held| Ok(held.batch.by_app(grain, &range(from_time, to_time), held.numbers()?)))?;
-    Ok(TableIterator::new(rows.into_iter().map(|((app_id, bucket, line), sums)| {
+    let rows = held(|held| Ok(held.batch.by_app_day(held.numbers()?)))?;
+    Ok(TableIterator::new(rows.into_iter().map(|((app_id, bucket, line), (sums, hours))| {
         (
             app_id,
             instant(bucket),
@@ -48,6 +44,7 @@ fn _batch_by_app(
             sums.completion_tokens,
             line,
             raise(Decimal::of(&sums.cost)),
+            hours,
         )
     })))
 }

@@ -9,7 +9,7 @@ use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-use crate::direct::{BY_APP, BY_ENTITY_HOUR, EVENTS, Range};
+use crate::direct::{BY_APP_DAY, BY_ENTITY_HOUR, EVENTS, Range};
 use crate::pg::decimal::Decimal;
 use crate::pg::row::Columns;
 use crate::query::Row;
@@ -197,7 +197,7 @@ fn range(
     match for_app {
         Some(app) => Range::of_app(&EVENTS, app, cut, &[]),
         // SQL finds the apps in the days.
-        None => Range::of_apps(&EVENTS, cut, &[BY_APP.days, BY_ENTITY_HOUR]),
+        None => Range::of_apps(&EVENTS, cut, &[BY_APP_DAY.0, BY_ENTITY_HOUR]),
     }
 }
 

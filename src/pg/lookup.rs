@@ -29,9 +29,10 @@ pub enum Is<'a> {
     Given,
 }
 
-/// What an index is asked for, and what is looked for in each row that it finds: that a column is not NULL, or is a number.
+/// What an index is asked for, by the places of its columns, and what is looked for in each row that it finds: that a column is not NULL,
+/// or is a number.
 struct Wanted {
-    keys: Vec<pg_sys::ScanKeyData>,
+    keys: Vec<(usize, pg_sys::ScanKeyData)>,
     in_row: Vec<(c_int, Option<i64>)>,
 }
 
@@ -182,11 +183,7 @@ pub(super) unsafe fn scan<'k>(
                 None => None,
             };
             let is_answered = found.is_some();
-            for keys in found.unwrap_or_default() {
-                if !scan_index(table, index, keys, &mut wants_more) {
-                    break;
-                }
-            }
+            scan_index(table, index, found.unwrap_or_default(), &mut wants_more);
             pg_sys::index_close(index, pg_sys::NoLock as i32);
             if is_answered {
                 return true;
@@ -248,36 +245,57 @@ unsafe fn lacks(index: pg_sys::Relation) -> Option<Lacking> {
     }
 }
 
-/// Whether more are wanted.
+/// Until no more are wanted.
 ///
 /// # Safety
 /// Both are open.
 unsafe fn scan_index(
     table: pg_sys::Relation,
     index: pg_sys::Relation,
-    Wanted { mut keys, in_row }: Wanted,
+    wanted: Vec<Wanted>,
     mut wants_more: impl FnMut(pg_sys::HeapTuple) -> bool,
-) -> bool {
-    // SAFETY: both are open; a row is there until the next one is asked for.
+) {
+    // SAFETY: both are open, and so is a scan until it is ended; a row is there until the next one is asked for.
     unsafe {
         let is_wanted = |row, (column, number): &(c_int, Option<i64>)| {
             let mut is_null = false;
             let value = pg_sys::heap_getattr(row, *column, (*table).rd_att, &mut is_null);
             !is_null && number.is_none_or(|number| value.value() as i64 == number)
         };
-        let (snapshot, count) = (pg_sys::GetActiveSnapshot(), keys.len() as i32);
-        let scan = pg_sys::systable_beginscan_ordered(table, index, snapshot, count, keys.as_mut_ptr());
+        let mut open: Option<(pg_sys::SysScanDesc, usize)> = None;
         let mut goes_on = true;
-        while goes_on {
-            let row = pg_sys::systable_getnext_ordered(scan, pg_sys::ScanDirection::ForwardScanDirection);
-            if row.is_null() {
+        for Wanted { keys: placed, in_row } in wanted {
+            let mut keys: Vec<_> = placed.iter().map(|(_, key)| *key).collect();
+            let count = keys.len() as i32;
+            let scan = match open.take() {
+                // To begin anew takes longer than to find a row.
+                Some((scan, of)) if of == keys.len() => {
+                    for (key, (place, _)) in keys.iter_mut().zip(&placed) {
+                        key.sk_attno = *place as pg_sys::AttrNumber + 1;
+                    }
+                    pg_sys::index_rescan((*scan).iscan, keys.as_mut_ptr(), count, std::ptr::null_mut(), 0);
+                    scan
+                }
+                other => {
+                    other.into_iter().for_each(|(scan, _)| pg_sys::systable_endscan_ordered(scan));
+                    let snapshot = pg_sys::GetActiveSnapshot();
+                    pg_sys::systable_beginscan_ordered(table, index, snapshot, count, keys.as_mut_ptr())
+                }
+            };
+            open = Some((scan, keys.len()));
+            while goes_on {
+                let row = pg_sys::systable_getnext_ordered(scan, pg_sys::ScanDirection::ForwardScanDirection);
+                if row.is_null() {
+                    break;
+                }
+                pgrx::check_for_interrupts!();
+                goes_on = !in_row.iter().all(|column| is_wanted(row, column)) || wants_more(row);
+            }
+            if !goes_on {
                 break;
             }
-            pgrx::check_for_interrupts!();
-            goes_on = !in_row.iter().all(|column| is_wanted(row, column)) || wants_more(row);
         }
-        pg_sys::systable_endscan_ordered(scan);
-        goes_on
+        open.into_iter().for_each(|(scan, _)| pg_sys::systable_endscan_ordered(scan));
     }
 }
 
@@ -334,6 +352,6 @@ unsafe fn scan_keys(
             return None;
         }
         placed.sort_by_key(|(place, _)| *place);
-        Some(Wanted { keys: placed.into_iter().map(|(_, key)| key).collect(), in_row })
+        Some(Wanted { keys: placed, in_row })
     }
 }

@@ -12,8 +12,7 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use serde::Serialize;
 
-use crate::direct::{self, APP_LINES, BY_APP, BY_APP_POINTS, EVENTS, LINES, Range};
-use crate::pg::lookup::Is;
+use crate::direct::{self, APP_LINES, BY_APP_DAY, BY_APP_HOUR, BY_APP_POINTS, EVENTS, LINES, Range};
 use crate::{error, ledger, pg, query};
 
 #[derive(Serialize)]
@@ -100,14 +99,11 @@ fn add_to(models: &mut Models, model: &str, added: Sums) {
 
 fn read(app: i64, range: Cut) -> Result<Option<Models>, ErrorReport> {
     // Which lines a tenant sees is what the app's lines say.
-    const TABLES: [&CStr; 5] = [BY_APP.days, BY_APP.hours, BY_APP_POINTS, LINES, APP_LINES.0];
+    const TABLES: [&CStr; 5] = [BY_APP_DAY.0, BY_APP_HOUR, BY_APP_POINTS, LINES, APP_LINES.0];
     let Some(range) = Range::of_app(&EVENTS, app, range, &TABLES)? else { return Ok(None) };
     let mut lines = HashMap::<i64, Sums>::new();
     let mut add_line = |line, counts: [i64; 3]| add(lines.entry(line).or_default(), counts.map(i128::from));
-    let is_read = range.kept(&BY_APP, &[(c"app_id", Is::Number(app))], |row| {
-        add_line(row.number(1), [2, 3, 4].map(|column| row.number(column)));
-        Ok(())
-    })? && range.edges_of_lines(app, add_line)?;
+    let is_read = range.hours_of_lines(app, &mut add_line)? && range.edges_of_lines(app, add_line)?;
     let Some(mut models) = models_of(lines)?.filter(|_| is_read) else { return Ok(None) };
     let is_read = range.tail(None, |event| {
         const MODEL: usize = event_column("model");

@@ -16,7 +16,7 @@ use pgrx::prelude::*;
 use serde::Serialize;
 
 use crate::budget::kind;
-use crate::direct::{self, EVENTS, LINES, MOST_SCANS, Range, Rollup};
+use crate::direct::{self, BY_APP_DAY, BY_APP_HOUR, EVENTS, LINES, MOST_SCANS, Range, Rollup};
 use crate::error::failed;
 use crate::pg::decimal::Decimal;
 use crate::pg::lookup::{self, Is, Key};
@@ -162,8 +162,11 @@ const BY_ENTITY: Names = &["entity_type", "entity_id", "currency", "cost", "tota
 const MONTHS: &CStr = c"_by_entity_month";
 const DAYS: &CStr = c"_by_entity_day";
 /// Of a tenant's apps, since others have a part in what an LLM has.
-const BY_APP: Rollup =
-    Rollup { names: &["bucket", "line", "input_tokens", "completion_tokens", "cost"], ..direct::BY_APP };
+const BY_APP: Rollup = Rollup {
+    days: BY_APP_DAY.0,
+    hours: BY_APP_HOUR,
+    names: &["bucket", "line", "input_tokens", "completion_tokens", "cost"],
+};
 
 /// As the rollups of whole months, the days of budgets that begin on another day, and the tail have it; `None` of days that are no
 /// whole months, too.

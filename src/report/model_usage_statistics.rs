@@ -8,19 +8,19 @@ use llm_usage_core::cut::Cut;
 use llm_usage_core::event::event_column;
 use llm_usage_core::money::Exact;
 use llm_usage_core::parts::{Bound, CutDay, Parts};
-use llm_usage_core::{Error, points};
+use llm_usage_core::{Error, hours, points};
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use serde::Serialize;
 
 use crate::direct::{
-    self, APP_LINES, BY_APP, BY_APP_POINTS, BY_MODEL_5MIN, BY_MODEL_POINTS, EVENTS, LINES, MINUTES_5,
-    MOST_SCANS, Range, Rollup,
+    self, APP_LINES, BY_APP_DAY, BY_APP_HOUR, BY_APP_POINTS, BY_MODEL_5MIN, BY_MODEL_POINTS, EVENTS, LINES,
+    MINUTES_5, MOST_SCANS, Range, Rollup,
 };
 use crate::pg::lookup::{self, Is, Key};
 use crate::pg::micros;
-use crate::pg::row::{Columns, Names};
+use crate::pg::row::Columns;
 use crate::{error, pg, query};
 
 /// `ModelUsageResponse`; its dates are those of the first and the last point.
@@ -82,21 +82,25 @@ fn ask(model: &str, parts: Parts, data: &mut [DataPoint]) -> Result<(), ErrorRep
     .map(|_| ())
 }
 
-const BY_MODEL: Rollup = Rollup { days: c"_by_model_day", hours: c"_by_model_hour", names: BY_APP.names };
+const BY_MODEL: Rollup = Rollup {
+    days: c"_by_model_day",
+    hours: c"_by_model_hour",
+    names: &["bucket", "input_tokens", "completion_tokens"],
+};
 
 /// Input, completion and total of each part.
 type Sums = Vec<[i128; 3]>;
 
 /// The sums of all parts as the rollups have them: of days that no bound cuts, of cut days the hours, of cut hours the 5 minutes, of cut
-/// 5 minutes the points. To a tenant of his apps, of which there are days and hours, and of cut hours the points.
+/// 5 minutes the points. To a tenant of his apps, whose days hold their hours, and of cut hours the points.
 fn read(model: &str, parts: &Parts) -> Result<Option<Sums>, ErrorReport> {
     const TABLES: [&CStr; 9] = [
         BY_MODEL.days,
         BY_MODEL.hours,
         BY_MODEL_5MIN.0,
         BY_MODEL_POINTS,
-        BY_APP.days,
-        BY_APP.hours,
+        BY_APP_DAY.0,
+        BY_APP_HOUR,
         BY_APP_POINTS,
         LINES,
         APP_LINES.0,
@@ -178,11 +182,32 @@ impl Reading<'_> {
         self.cut_days.get(&(at - at.rem_euclid(DAY))).copied()
     }
 
+    fn add_day(&mut self, day: i64, counts: [i64; 2]) {
+        match self.cut_day(day) {
+            Some(CutDay::Once(bound)) if bound.is_early() => self.add_to(bound.after, counts),
+            Some(CutDay::Once(bound)) => self.add_to(bound.before, counts),
+            _ => self.add(day, day + DAY, counts),
+        }
+    }
+
+    /// Of a day that bounds cut.
+    fn add_hour(&mut self, hour: i64, cut: CutDay, counts: [i64; 2]) {
+        match cut {
+            CutDay::Once(bound) => self.move_to(bound, bound.is_early(), counts),
+            CutDay::Often => self.add(hour, hour + HOUR, counts),
+        }
+    }
+
+    fn all_days(&self) -> (i64, i64) {
+        let first = self.parts.starts[0];
+        (first - first.rem_euclid(DAY), self.parts.end)
+    }
+
     /// All but the tail of lines.
     fn all(&mut self, lines: &[i32]) -> Result<bool, ErrorReport> {
         for line in lines {
             let line = (c"line", Is::Integer(*line));
-            if !self.days_and_hours(&BY_MODEL, &[vec![line]])? || !self.minutes(line)? {
+            if !self.days_and_hours(line)? || !self.minutes(line)? {
                 return Ok(false);
             }
         }
@@ -196,34 +221,54 @@ impl Reading<'_> {
             let Some(apps) = apps_of(*line, apps)? else { return Ok(false) };
             let is_line = (c"line", Is::Integer(*line));
             let keys: Vec<_> = apps.iter().map(|app| vec![(c"app_id", Is::Number(*app)), is_line]).collect();
-            if !self.days_and_hours(&BY_APP, &keys)? || !self.points(&keys)? {
+            if !self.days_of_apps(&keys)? || !self.points(&keys)? {
                 return Ok(false);
             }
         }
         Ok(true)
     }
 
-    fn days_and_hours(&mut self, rollup: &Rollup, owners: &[Vec<Key>]) -> Result<bool, ErrorReport> {
-        let first = self.parts.starts[0];
-        let days = [(first - first.rem_euclid(DAY), self.parts.end)];
-        let is_read =
-            of_rollup(rollup.days, rollup.names, owners, &days, |day, counts| match self.cut_day(day) {
-                Some(CutDay::Once(bound)) if bound.is_early() => self.add_to(bound.after, counts),
-                Some(CutDay::Once(bound)) => self.add_to(bound.before, counts),
-                _ => self.add(day, day + DAY, counts),
-            })?;
-        let hours = self.cut_days.iter().map(|(day, cut)| match cut {
-            CutDay::Once(bound) => bound.hours(),
-            CutDay::Often => (*day, day + DAY),
-        });
-        let hours: Vec<(i64, i64)> = hours.filter(|(from, to)| from < to).collect();
+    fn days_and_hours(&mut self, line: Key) -> Result<bool, ErrorReport> {
+        let hours = self.cut_days.iter().map(|(day, cut)| hours_of(*day, *cut));
+        let hours: Vec<_> =
+            hours.filter(|(from, to)| from < to).map(|range| within(&[line], range)).collect();
+        let days = [within(&[line], self.all_days())];
+        let counts = |row: &Columns| [row.number(1), row.number(2)];
+        let is_read = lookup::rows(pg::relation(BY_MODEL.days), &days, BY_MODEL.names, |row| {
+            self.add_day(row.instant(0), counts(row));
+            Ok(true)
+        })?;
         Ok(is_read
-            && of_rollup(rollup.hours, rollup.names, owners, &hours, |hour, counts| {
-                match self.cut_day(hour) {
-                    Some(CutDay::Once(bound)) => self.move_to(bound, bound.is_early(), counts),
-                    _ => self.add(hour, hour + HOUR, counts),
+            && lookup::rows(pg::relation(BY_MODEL.hours), &hours, BY_MODEL.names, |row| {
+                let hour = row.instant(0);
+                if let Some(cut) = self.cut_day(hour) {
+                    self.add_hour(hour, cut, counts(row));
                 }
+                Ok(true)
             })?)
+    }
+
+    /// Days of apps, and the hours that they hold of cut ones; false as well where so many apps are better joined.
+    fn days_of_apps(&mut self, owners: &[Vec<Key>]) -> Result<bool, ErrorReport> {
+        if owners.len() > MOST_SCANS {
+            return Ok(false);
+        }
+        let keys: Vec<_> = owners.iter().map(|owner| within(owner, self.all_days())).collect();
+        let (table, names) = BY_APP_DAY;
+        lookup::rows(pg::relation(table), &keys, names, |row| {
+            let day = row.instant(0);
+            self.add_day(day, [row.number(3), row.number(4)]);
+            let Some(cut) = self.cut_day(day) else { return Ok(true) };
+            let (from, to) = hours_of(day, cut);
+            for hour in hours::unpack(row.bytes(5)) {
+                let (hour, sums) = hour.map_err(|error| error::report(&error))?;
+                let hour = day + i64::from(hour) * HOUR;
+                if (from..to).contains(&hour) {
+                    self.add_hour(hour, cut, [sums.input_tokens, sums.completion_tokens]);
+                }
+            }
+            Ok(true)
+        })
     }
 
     /// Of hours that bounds cut, the time that is not where the whole hour was added.
@@ -298,22 +343,12 @@ impl Reading<'_> {
     }
 }
 
-/// Hands over the bucket and the counts of each row of a rollup; false as well where so many apps and days are better joined.
-fn of_rollup(
-    table: &'static CStr,
-    names: Names,
-    owners: &[Vec<Key>],
-    ranges: &[(i64, i64)],
-    mut add: impl FnMut(i64, [i64; 2]),
-) -> Result<bool, ErrorReport> {
-    if owners.len().saturating_mul(ranges.len()) > MOST_SCANS {
-        return Ok(false);
+/// The hours of a cut day that are added by themselves.
+fn hours_of(day: i64, cut: CutDay) -> (i64, i64) {
+    match cut {
+        CutDay::Once(bound) => bound.hours(),
+        CutDay::Often => (day, day + DAY),
     }
-    let keys = owners.iter().flat_map(|owner| ranges.iter().map(|range| within(owner, *range)));
-    lookup::rows(pg::relation(table), &keys.collect::<Vec<_>>(), names, |row| {
-        add(row.instant(0), [row.number(3), row.number(4)]);
-        Ok(true)
-    })
 }
 
 fn within<'k>(owner: &[Key<'k>], (from, to): (i64, i64)) -> Vec<Key<'k>> {

@@ -14,6 +14,7 @@ use crate::Error;
 use crate::amount::Amount;
 use crate::bitmap::Bitmap;
 use crate::calendar::{self, DAY, HOUR};
+use crate::hours::{self, Hours, hour_of};
 use names::{Lines, Texts};
 pub use points::{ManyPoints, PackedRows};
 use points::{Of, Points};
@@ -75,6 +76,11 @@ pub struct Sums {
 }
 
 impl Sums {
+    fn counts(&self) -> crate::points::Sums {
+        let Self { requests, input_tokens, completion_tokens, .. } = *self;
+        crate::points::Sums { requests, input_tokens, completion_tokens }
+    }
+
     fn add_event(&mut self, event: &Event) {
         let requests = i64::from(event.requests);
         self.requests += requests;
@@ -194,11 +200,18 @@ impl Batch {
         self.lines.iter()
     }
 
-    /// By app, the time it was in, and the number of the line, one for each of [`Self::lines`].
-    pub fn by_app(&self, grain: Grain, within: &Range<i64>, numbers: &[i32]) -> Rows<(i64, i64, i32)> {
-        let key = |(app, hour, line): &(i64, i64, usize)| (*app, grain.start(*hour), numbers[*line]);
-        let rows = self.apps.iter().map(|(by, (_, sums))| (key(by), sums));
-        summed(grain, rows.filter(|((_, bucket, _), _)| within.contains(bucket)))
+    /// By app, day, and the number of the line, one for each of [`Self::lines`]; with the hours of each, packed.
+    pub fn by_app_day(&self, numbers: &[i32]) -> Rows<(i64, i64, i32), (Sums, Vec<u8>)> {
+        let mut days: HashMap<(i64, i64, i32), (Sums, Hours)> = HashMap::default();
+        for ((app, hour, line), (_, sums)) in &self.apps {
+            let (day, hours) = days.entry((*app, Grain::Day.start(*hour), numbers[*line])).or_default();
+            day.add(sums);
+            hours.insert(hour_of(*hour), sums.counts());
+        }
+        let rows = days.into_iter().map(|(key, (sums, hours))| (key, (sums, hours::pack(&hours))));
+        let mut rows: Vec<_> = rows.collect();
+        rows.sort_unstable_by_key(|(key, _)| *key);
+        rows
     }
 
     /// By the time, by apps and LLMs, and by currency.

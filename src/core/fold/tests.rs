@@ -56,19 +56,18 @@ fn lines_differ_in_what_is_not_there_too() {
     );
     assert_eq!(batch.lines().collect::<Vec<_>>(), lines);
     assert_eq!(batch.events(), 10);
-    let requests = |(_, sums): &(_, Sums)| sums.requests;
-    assert_eq!(
-        batch.by_app(Grain::Hour, &ALL_TIME, &NUMBERS).iter().map(requests).collect::<Vec<_>>(),
-        [2; 5]
-    );
+    let rows = batch.by_app_day(&NUMBERS);
+    assert_eq!(rows.iter().map(|(_, (sums, _))| sums.requests).collect::<Vec<_>>(), [2; 5]);
 }
 
 #[test]
 fn time_before_1970_is_cut_as_any_other() {
     let batch = batch(&[event(-1, line(1, None, "USD"))]);
-    let starts = [Grain::Hour, Grain::Day, Grain::Month]
-        .map(|grain| batch.by_app(grain, &ALL_TIME, &NUMBERS)[0].0.1 / HOUR);
+    let starts =
+        [Grain::Hour, Grain::Day, Grain::Month].map(|grain| batch.by_user(grain, &ALL_TIME)[0].0.1 / HOUR);
     assert_eq!(starts, [-1, -24, -24 * 31]);
+    let ((_, day, _), (_, hours)) = &batch.by_app_day(&NUMBERS)[0];
+    assert_eq!((day / HOUR, hours[0]), (-24, 23));
     assert_eq!(batch.by_model_5min(&ALL_TIME, &NUMBERS).expect("points")[0].0, (7, -FIVE_MINUTES));
 }
 
@@ -158,8 +157,38 @@ proptest! {
         let number = |event: &Event| NUMBERS[lines.iter().position(|line| *line == event.line).expect("a line")];
         let in_bounds = |at: i64| within.contains(&bucket(grain, at)).then(|| bucket(grain, at));
 
-        let expected = naive(&events, |e| in_bounds(e.occurred_at).map(|at| (e.app_id, at, number(e))).into_iter().collect());
-        prop_assert_eq!(plain(batch.by_app(grain, &within, &NUMBERS)), expected);
+        let day = |e: &Event| bucket(Grain::Day, e.occurred_at);
+        let expected = naive(&events, |e| vec![(e.app_id, day(e), number(e))]);
+        let days = batch.by_app_day(&NUMBERS);
+        prop_assert_eq!(plain(days.iter().map(|(key, (sums, _))| (*key, sums.clone())).collect()), expected);
+        let counts = |[requests, _, input_tokens, completion_tokens, _]: [i64; 5]| {
+            crate::points::Sums { requests, input_tokens, completion_tokens }
+        };
+        let expected = naive(&events, |e| vec![(e.app_id, day(e), number(e), hour_of(e.occurred_at))]);
+        let expected: BTreeMap<_, _> = expected.into_iter().map(|(key, (sums, _))| (key, counts(sums))).collect();
+        let hours = days.iter().flat_map(|((app, day, number), (_, hours))| {
+            hours::unpack(hours).map(Result::unwrap).map(|(hour, sums)| ((*app, *day, *number, hour), sums))
+        });
+        prop_assert_eq!(hours.collect::<BTreeMap<_, _>>(), expected);
+
+        let (mut users, mut lines_of_apps, mut active) = Default::default();
+        events.iter().for_each(|event| {
+            loose::Users::add(&mut users, event);
+            loose::AppLines::add(&mut lines_of_apps, event);
+            loose::ActiveUsers::add(&mut active, event);
+        });
+        let expected = naive(&events, |e| vec![(day(e), e.user_id, e.line.currency)]);
+        prop_assert_eq!(plain(users.rows().map(|(key, sums)| (key, sums.clone())).collect()), expected);
+        let text = |line: Line| format!("{line:?}");
+        let expected = naive(&events, |e| vec![(day(e), e.app_id, text(e.line))]);
+        let found = lines_of_apps.rows().map(|((day, app, line), sums)| ((day, app, text(line)), sums.clone()));
+        prop_assert_eq!(plain(found.collect()), expected);
+        let mut expected: BTreeMap<i64, Bitmap> = BTreeMap::new();
+        for e in events.iter().filter(|e| e.requests > 0) {
+            e.user_id.into_iter().for_each(|user| expected.entry(day(e)).or_default().insert(user));
+        }
+        prop_assert_eq!(active.rows().map(|(day, users)| (day, users.clone())).collect::<BTreeMap<_, _>>(), expected);
+
         let expected = naive(&events, |e| {
             let at = in_bounds(e.occurred_at).into_iter();
             at.flat_map(|at| [Spender::App(e.app_id), Spender::Llm(e.line.llm_id)].map(|who| (at, who, e.line.currency))).collect()
@@ -216,8 +245,13 @@ proptest! {
         }
         of_apps.values_mut().for_each(|points| points.sort());
         let rows = batch.by_app_hour(&within, &NUMBERS).expect("points");
-        let sums: Vec<_> = rows.iter().map(|(key, (sums, _))| (*key, sums.clone())).collect();
-        prop_assert_eq!(sums, batch.by_app(Grain::Hour, &within, &NUMBERS));
+        let sums = rows.iter().map(|(key, (sums, _))| (*key, sums.clone())).collect();
+        let expected = naive(&events, |e| {
+            let hour = bucket(Grain::Hour, e.occurred_at);
+            let place = lines.iter().position(|line| *line == e.line).expect("a line");
+            within.contains(&hour).then(|| (e.app_id, hour, NUMBERS[place])).into_iter().collect()
+        });
+        prop_assert_eq!(plain(sums), expected);
         let unpacked = |points: &Option<Vec<u8>>| crate::points::unpack(points.as_ref().expect("few")).expect("points");
         let found: BTreeMap<_, _> = rows.iter().map(|(key, (_, points))| (*key, unpacked(points))).collect();
         prop_assert_eq!(found, of_apps);
