@@ -165,8 +165,9 @@ BEGIN
   END IF;
 END $$;
 
--- What is not folded: all of it is read.
-CREATE FUNCTION llm_usage._tail_spending(
+-- What is not folded, event by event, where _tail_spending() cannot read it without a plan. To set one up over all partitions takes
+-- longer than all else, so only if there is any.
+CREATE FUNCTION llm_usage._tail_events_of(
     for_type text, for_id bigint, for_key text, for_value text, from_time timestamptz, to_time timestamptz)
   RETURNS TABLE (bucket timestamptz, currency text, requests bigint, unpriced_requests bigint, total_tokens numeric, cost numeric)
   LANGUAGE sql STABLE PARALLEL SAFE
@@ -179,20 +180,33 @@ CREATE FUNCTION llm_usage._tail_spending(
                          WHEN 'Model' THEN e.model = for_value WHEN 'Vendor' THEN e.vendor = for_value
                          WHEN 'Attribute' THEN llm_usage._attr(e.attrs, for_key) = for_value ELSE true END;
   END;
-
--- Both, the latter if it is asked for and there is any: to set up a plan over all partitions takes longer than all else.
-CREATE FUNCTION llm_usage._entity_spending(
-    for_type text, for_id bigint, for_key text, for_value text, from_time timestamptz, to_time timestamptz, by_day boolean,
-    with_tail boolean)
+CREATE FUNCTION llm_usage._tail_spending_by_event(
+    for_type text, for_id bigint, for_key text, for_value text, from_time timestamptz, to_time timestamptz)
   RETURNS TABLE (bucket timestamptz, currency text, requests bigint, unpriced_requests bigint, total_tokens numeric, cost numeric)
   LANGUAGE plpgsql STABLE PARALLEL SAFE
   SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+  IF llm_usage._may_be_loose('llm_usage.usage_events'::regclass, llm_usage._folded_up_to('usage_events'), NULL, NULL) THEN
+    RETURN QUERY SELECT * FROM llm_usage._tail_events_of(for_type, for_id, for_key, for_value, from_time, to_time);
+  END IF;
+END $$;
+
+-- What is folded and, if it is asked for, what is not.
+CREATE FUNCTION llm_usage._entity_spending(
+    for_type text, for_id bigint, for_key text, for_value text, from_time timestamptz, to_time timestamptz, by_day boolean,
+    with_tail boolean)
+  RETURNS TABLE (bucket timestamptz, currency text, requests bigint, unpriced_requests bigint, total_tokens numeric, cost numeric)
+  LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
+  SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
   RETURN QUERY
   SELECT * FROM llm_usage._folded_spending(for_type, for_id, for_key, for_value, from_time, to_time, by_day);
-  IF with_tail AND llm_usage._may_be_loose('llm_usage.usage_events'::regclass, llm_usage._folded_up_to('usage_events'), NULL, NULL) THEN
-    RETURN QUERY SELECT * FROM llm_usage._tail_spending(for_type, for_id, for_key, for_value, from_time, to_time);
+  IF with_tail THEN
+    RETURN QUERY
+    SELECT t.bucket, t.currency COLLATE "C", t.requests, t.unpriced_requests, t.total_tokens, t.cost
+      FROM llm_usage._tail_spending(for_type, for_id, for_key, for_value, from_time, to_time) t;
   END IF;
 END $$;
 
@@ -206,7 +220,7 @@ CREATE FUNCTION llm_usage._counted_to(period_end timestamptz, at timestamptz) RE
 CREATE FUNCTION llm_usage._budget_standing(b llm_usage.budgets, at timestamptz, with_tail boolean DEFAULT true)
   RETURNS TABLE (period_start timestamptz, period_end timestamptz, spent numeric, held numeric, unpriced_requests bigint,
                  other_currencies jsonb)
-  LANGUAGE plpgsql STABLE PARALLEL SAFE
+  LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
   SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN

@@ -75,9 +75,9 @@ pub const MOST_SCANS: usize = 20_000;
 /// A range of instants and the apps that are asked for, ascending, `None` for all; and how far the ledger is folded.
 pub struct Range {
     pub apps: Option<Vec<i64>>,
+    pub folded_up_to: i64,
     cut: Cut,
     ledger: &'static Ledger,
-    folded_up_to: i64,
 }
 
 impl Range {

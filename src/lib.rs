@@ -157,7 +157,8 @@ extension_sql_file!("../sql/holds.sql", name = "holds", requires = ["budget_peri
 extension_sql_file!(
     "../sql/check_budget.sql",
     name = "check_budget",
-    requires = ["holds", calendar::_cut, prices::_price, budget::call::_spent_of]
+    requires =
+        ["holds", calendar::_cut, prices::_price, budget::call::_spent_of, budget::snapshot::_tail_spending]
 );
 extension_sql_file!("../sql/alerts.sql", name = "alerts", requires = ["check_budget"]);
 extension_sql_file!("../sql/views.sql", name = "views", requires = ["alerts"]);
@@ -217,6 +218,7 @@ pub extern "C-unwind" fn _PG_init() {
     pg::transaction::listen(|end| {
         given_id::forget(end);
         fold::forget();
+        budget::snapshot::forget();
     });
     worker::register();
 }

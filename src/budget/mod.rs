@@ -20,6 +20,7 @@ use call::Asker;
 
 pub mod call;
 mod holds;
+pub mod snapshot;
 mod spent;
 mod tail;
 

@@ -21,7 +21,7 @@ use super::Remembered;
 /// A longer tail is read by SQL, which does not carry it over row by row.
 const MOST_EVENTS: usize = 100_000;
 /// Each takes about a hundred bytes of the session.
-const MOST_SUMS: usize = 50_000;
+pub const MOST_SUMS: usize = 50_000;
 /// Each is looked for in every event.
 const MOST_KEYS: usize = 20;
 /// Each missing id is looked for one by one.
@@ -69,7 +69,8 @@ pub fn read(generation: u64) -> Result<Option<Folded>, ErrorReport> {
     Ok((!is_too_long).then_some(folded))
 }
 
-fn keys(generation: u64) -> Result<Vec<Box<str>>, ErrorReport> {
+/// The keys of attributes that are told apart.
+pub fn keys(generation: u64) -> Result<Vec<Box<str>>, ErrorReport> {
     let known = KEYS.with_borrow_mut(|known| known.of(generation).get(&()).cloned());
     if let Some(keys) = known {
         return Ok(keys);
@@ -114,7 +115,7 @@ impl Tail {
             let id = row.number(ID);
             if !known.contains(&id) {
                 found.insert(id);
-                self.add(row)?;
+                add(&mut self.sums, row)?;
             }
             Ok(self.has_room(found.len()))
         })?;
@@ -125,7 +126,7 @@ impl Tail {
             let missing: Vec<_> = self.missing.iter().map(|id| [(c"id", Is::Number(*id))]).collect();
             pg::tail::rows(self.folded.0, &missing, ledger::NAMES, |row| {
                 found.insert(row.number(ID));
-                self.add(row)?;
+                add(&mut self.sums, row)?;
                 Ok(true)
             })?;
         }
@@ -143,18 +144,18 @@ impl Tail {
         Ok(false)
     }
 
-    fn add(&mut self, row: &Columns) -> Result<(), ErrorReport> {
-        const ATTRS: usize = event_column("attrs");
-        let mut attrs = row.json_fields(ATTRS, self.sums.keys());
-        // No budget is of a longer one.
-        attrs.retain(|(_, value)| value.len() <= MOST_BYTES);
-        self.sums.add(&event(row, attrs)?);
-        Ok(())
-    }
-
     fn has_room(&self, events: usize) -> bool {
         self.events + events <= MOST_EVENTS && self.sums.size() <= MOST_SUMS
     }
+}
+
+pub fn add(sums: &mut tail::Tail, row: &Columns) -> Result<(), ErrorReport> {
+    const ATTRS: usize = event_column("attrs");
+    let mut attrs = row.json_fields(ATTRS, sums.keys());
+    // No budget is of a longer one.
+    attrs.retain(|(_, value)| value.len() <= MOST_BYTES);
+    sums.add(&event(row, attrs)?);
+    Ok(())
 }
 
 fn event<'a>(row: &'a Columns, attrs: Vec<(String, String)>) -> Result<Event<'a>, ErrorReport> {

@@ -103,7 +103,23 @@ impl Tail {
     }
 
     /// What an entity did in `[from, to)`: costs in the currency, the rest in all. `None` if that cannot be told.
-    pub fn sums(&self, entity: &Entity, (from, to): (i64, i64), currency: &str) -> Option<Sums> {
+    pub fn sums(&self, entity: &Entity, range: (i64, i64), currency: &str) -> Option<Sums> {
+        let mut sums = Sums::default();
+        for (_, paid_in, part) in self.parts(entity, range)? {
+            match paid_in == currency {
+                true => sums += part,
+                false => sums += &Sums { cost: BigDecimal::default(), ..part.clone() },
+            }
+        }
+        Some(sums)
+    }
+
+    /// The same by the quarters of an hour in which it did, told by when they begin, and by currency.
+    pub fn parts(
+        &self,
+        entity: &Entity,
+        (from, to): (i64, i64),
+    ) -> Option<impl Iterator<Item = (i64, &str, &Sums)>> {
         if from.rem_euclid(QUARTER) != 0 || to.rem_euclid(QUARTER) != 0 {
             return None;
         }
@@ -115,19 +131,11 @@ impl Tail {
             Kind::All => Some(&self.all),
             Kind::Attribute => self.attrs.get(entity.key.as_deref()?)?.get(value?),
         };
-        let mut sums = Sums::default();
         let asked = from.div_euclid(QUARTER)..to.div_euclid(QUARTER).max(from.div_euclid(QUARTER));
-        for (paid_in, part) in quarters
-            .into_iter()
-            .flat_map(|quarters| quarters.range(asked.clone()))
-            .flat_map(|(_, parts)| parts)
-        {
-            match &**paid_in == currency {
-                true => sums += part,
-                false => sums += &Sums { cost: BigDecimal::default(), ..part.clone() },
-            }
-        }
-        Some(sums)
+        let quarters = quarters.into_iter().flat_map(move |quarters| quarters.range(asked.clone()));
+        Some(quarters.flat_map(|(quarter, parts)| {
+            parts.iter().map(move |(paid_in, part)| (quarter * QUARTER, &**paid_in, part))
+        }))
     }
 }
 

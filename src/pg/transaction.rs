@@ -31,6 +31,34 @@ pub fn listen(listener: fn(End)) {
     }
 }
 
+/// Whose work a snapshot sees. Within a transaction of which nothing was undone in between, two that are the same see the same.
+#[derive(PartialEq)]
+pub struct Seen {
+    bounds: [u32; 3],
+    in_progress: Vec<pg_sys::TransactionId>,
+}
+
+/// What the active snapshot sees; `None` of a special one.
+pub fn seen() -> Option<Seen> {
+    // SAFETY: it is active; its arrays have as many transactions as it says.
+    unsafe {
+        let snapshot = &*pg_sys::GetActiveSnapshot();
+        if snapshot.snapshot_type != pg_sys::SnapshotType::SNAPSHOT_MVCC {
+            return None;
+        }
+        let list = |first: *mut pg_sys::TransactionId, count: i64| match usize::try_from(count) {
+            Ok(count) if count > 0 => std::slice::from_raw_parts(first, count),
+            _ => &[],
+        };
+        let whole = list(snapshot.xip, snapshot.xcnt.into());
+        let parts = list(snapshot.subxip, snapshot.subxcnt.into());
+        Some(Seen {
+            bounds: [snapshot.xmin.into_inner(), snapshot.xmax.into_inner(), snapshot.curcid],
+            in_progress: [whole, parts].concat(),
+        })
+    }
+}
+
 /// The subtransaction that is running.
 pub fn subtransaction() -> pg_sys::SubTransactionId {
     // SAFETY: a plain variable of this process.

@@ -1,6 +1,7 @@
 //! Events on their way to the rollups: one pass over them groups them for each. `verify()` asks SQL for the same sums, in
 //! `sql/rollups/`.
 
+mod grain;
 pub mod loose;
 mod names;
 mod points;
@@ -13,8 +14,10 @@ use foldhash::{HashMap, HashSet};
 use crate::Error;
 use crate::amount::Amount;
 use crate::bitmap::Bitmap;
-use crate::calendar::{self, DAY, HOUR};
+use crate::calendar::HOUR;
 use crate::hours::{self, Hours, hour_of};
+pub use grain::Grain;
+use grain::floor;
 use names::{Lines, Texts};
 pub use points::{ManyPoints, PackedRows};
 use points::{Of, Points};
@@ -101,42 +104,6 @@ impl Sums {
         self.inference_tokens += other.inference_tokens;
         self.cost += &other.cost;
     }
-}
-
-/// How long the time is that a row of a rollup is of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Grain {
-    Hour,
-    Day,
-    Month,
-}
-
-impl Grain {
-    pub fn parse(word: &str) -> Result<Self, Error> {
-        match word {
-            "hour" => Ok(Self::Hour),
-            "day" => Ok(Self::Day),
-            "month" => Ok(Self::Month),
-            _ => Err(Error::UnknownWord {
-                name: "grain",
-                value: word.into(),
-                known: &["hour", "day", "month"],
-            }),
-        }
-    }
-
-    /// Where the time begins that the instant is in.
-    fn start(self, instant: i64) -> i64 {
-        match self {
-            Self::Hour => floor(instant, HOUR),
-            Self::Day => floor(instant, DAY),
-            Self::Month => calendar::month(instant),
-        }
-    }
-}
-
-fn floor(instant: i64, width: i64) -> i64 {
-    instant - instant.rem_euclid(width)
 }
 
 /// Whose sums a row of spending has.

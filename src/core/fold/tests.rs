@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::points::MOST_IN_ROW;
 use super::*;
+use crate::calendar::DAY;
 use crate::points::Point;
 
 const ALL_TIME: Range<i64> = i64::MIN..i64::MAX;

@@ -215,7 +215,23 @@ TABLE attributes;
 INSERT INTO llm_usage.budgets (entity_type, entity_key, entity_value, amount, name)
 SELECT 'Attribute', 'key ' || n, 'v', 100, 'late ' FROM generate_series(1, 20) n;
 SELECT * FROM attributes WHERE spent > 0 OR spent IS DISTINCT FROM expected;
-DROP VIEW attributes;
+-- What is undone is not counted, though the command is the same again.
+CREATE VIEW squad AS SELECT spent FROM llm_usage.budget_status WHERE budget_name = 'late' AND entity_value = 'a';
+BEGIN;
+TABLE squad;
+SAVEPOINT s;
+INSERT INTO llm_usage.usage_events (app_id, model, cost, attrs) VALUES (5006, 'm', 10, '{"squad": "a"}');
+TABLE squad;
+ROLLBACK TO s;
+TABLE squad;
+SAVEPOINT s;
+INSERT INTO llm_usage.usage_events (app_id, model, cost, attrs) VALUES (5006, 'm', 20, '{"squad": "a"}');
+TABLE squad;
+RELEASE s;
+TABLE squad;
+ROLLBACK;
+TABLE squad;
+DROP VIEW attributes, squad;
 DELETE FROM llm_usage.budgets WHERE name LIKE 'late%';
 
 -- What could not be settled is not reserved.

@@ -53,6 +53,15 @@ BEGIN
 END $$;
 -- Most take fewer than 100, what is asked of all apps, users, values or sessions up to 300, on PostgreSQL 18 up to 380.
 SELECT q.question, pages('SELECT count(*) FROM llm_usage.' || q.asked) AS pages FROM questions q WHERE pages('SELECT count(*) FROM llm_usage.' || q.asked) > 450;
+-- Nor does what is not folded have to be read for each budget.
+INSERT INTO llm_usage.budgets (entity_type, entity_id, name, amount)
+SELECT t.type, n, 'pages', 1 FROM generate_series(1, 6) n, unnest('{App, User}'::text[]) t (type);
+INSERT INTO llm_usage.usage_events (app_id, user_id, model, prompt_tokens, cost, attrs)
+SELECT n % 7, n % 61, 'm', n, 1, '{"team": 1}' FROM generate_series(1, 3000) n;
+SELECT pages('SELECT count(b.spent) FROM llm_usage.budget_status b') BETWEEN 50 AND 600 AS once, sum(b.spent) FROM llm_usage.budget_status b;
+SELECT pages('SELECT count(e.cost) FROM llm_usage._tail_events e') > 60 AS long;
+DELETE FROM llm_usage.budgets WHERE name = 'pages';
+SELECT llm_usage.fold();
 -- What has no index takes the month.
 SELECT pages('SELECT count(e.cost) FROM llm_usage.usage_events e WHERE e.user_id = 1') > 900 AS found;
 
