@@ -10,11 +10,14 @@ write_at() {
   writer=$!
 }
 
+# check_latencies WHAT FILE OPTIONS…: in ms, without the first of them.
 check_latencies() {
-  "$bin/pgbench" -n -M prepared -T "$budget_seconds" -l --log-prefix="$files/log" \
-    -f "$root/pgrx-config/bench.d/budgets/check.sql" >/dev/null 2>"$files/error" || { cat "$files/error" >&2; fail "check_budget failed"; }
-  cat "$files"/log.* | awk 'NR > 100 && $3 > 0 { print $3 }' | sort -n |
-    awk -v what="$1" '{ us[NR] = $1 } END { printf "check|%s|%.3f|%.3f\n", what, us[int((NR + 1) / 2)] / 1000, us[int(NR * 0.99 + 0.99)] / 1000 }' |
+  what=$1 file=$root/pgrx-config/bench.d/budgets/$2 warm=$3
+  shift 3
+  "$bin/pgbench" -n -M prepared "$@" -l --log-prefix="$files/log" -f "$file" >/dev/null 2>"$files/error" ||
+    { cat "$files/error" >&2; fail "$what: $file failed"; }
+  cat "$files"/log.* | awk -v warm="$warm" 'NR > warm && $3 > 0 { print $3 }' | sort -n |
+    awk -v what="$what" '{ us[NR] = $1 } END { printf "check|%s|%.3f|%.3f\n", what, us[int((NR + 1) / 2)] / 1000, us[int(NR * 0.99 + 0.99)] / 1000 }' |
     tee -a "$results" >&2
   rm -f "$files"/log.*
 }
@@ -35,10 +38,14 @@ budgets() {
   sed 's/INTO usage_events/INTO llm_usage.usage_events/' "$root/pgrx-config/bench.d/writes/one.sql" >"$files/write.sql"
   run -c "ALTER SYSTEM SET autovacuum = on" -c "SELECT pg_reload_conf()" >/dev/null
   fold_each_second
-  check_latencies "nobody else writes"
+  check_latencies "nobody else writes" check.sql 100 -T "$budget_seconds"
+  check_latencies "of an attribute" check-attribute.sql 100 -T "$budget_seconds"
+  check_latencies "budget_status, all of them" status.sql 1 -t 6
   for rate in 1000 5000; do
     write_at "$rate"
-    check_latencies "$rate rows a second are written"
+    check_latencies "$rate rows a second are written" check.sql 100 -T "$budget_seconds"
+    check_latencies "$rate rows, of an attribute" check-attribute.sql 100 -T "$budget_seconds"
+    check_latencies "$rate rows, budget_status, all of them" status.sql 1 -t 6
     kill "$writer"
   done
   reserve_rate "1,000 budgets" 1 1000

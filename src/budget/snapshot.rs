@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use llm_usage_core::amount::Amount;
 use llm_usage_core::budget::Entity;
 use llm_usage_core::cut::Cut;
-use llm_usage_core::tail::Tail;
+use llm_usage_core::tail::{Sums, Tail};
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
@@ -28,7 +28,7 @@ pub fn forget() {
     TAIL.take();
 }
 
-/// When an entity did what it did, by quarters of an hour or more exactly, the currency, requests, unpriced requests, tokens and cost.
+/// An instant of a quarter of an hour; the currency, requests, unpriced requests, tokens and cost.
 type Part = (TimestampWithTimeZone, String, i64, i64, Decimal, Decimal);
 
 /// What an entity spent in `[from_time, to_time)` by what is not folded: the parts of the sums.
@@ -82,7 +82,7 @@ fn parts(entity: &Entity, range: (i64, i64)) -> Result<Option<Vec<Part>>, ErrorR
         None => (seen, read(ledger.folded_up_to)?),
     };
     let parts = tail.as_ref().and_then(|tail| tail.parts(entity, range)).map(|parts| {
-        let part = |(begins, currency, sums): (i64, &str, &llm_usage_core::tail::Sums)| {
+        let part = |(begins, currency, sums): (i64, &str, &Sums)| {
             let tokens = Amount::Short { mantissa: sums.tokens.into(), scale: 0 };
             let cost = Decimal::of(&sums.cost.clone().into())?;
             let begins = pg::instant(begins)?;
@@ -104,7 +104,7 @@ fn parts(entity: &Entity, range: (i64, i64)) -> Result<Option<Vec<Part>>, ErrorR
 
 /// All that the snapshot sees of it; `None` if that is too much.
 fn read(folded_up_to: i64) -> Result<Option<Tail>, ErrorReport> {
-    let mut sums = Tail::of_keys(tail::keys(pg::generation())?);
+    let mut sums = Tail::of_keys(tail::keys()?);
     let key = [(c"id", Is::Above(folded_up_to))];
     let is_read = pg::tail::rows(pg::relation(EVENTS.table), &[key], ledger::NAMES, |row| {
         tail::add(&mut sums, row)?;

@@ -56,7 +56,7 @@ thread_local! {
 /// as they are at a generation.
 pub fn read(generation: u64) -> Result<Option<Folded>, ErrorReport> {
     let Some(folded) = folded()? else { return Ok(None) };
-    let keys = keys(generation)?;
+    let keys = remembered_keys(generation)?;
     let mut tail = TAIL.take();
     if tail.folded != folded || keys.iter().any(|key| !tail.sums.has(key)) {
         tail = Tail::of(folded, &keys);
@@ -69,20 +69,25 @@ pub fn read(generation: u64) -> Result<Option<Folded>, ErrorReport> {
     Ok((!is_too_long).then_some(folded))
 }
 
-/// The keys of attributes that are told apart.
-pub fn keys(generation: u64) -> Result<Vec<Box<str>>, ErrorReport> {
+fn remembered_keys(generation: u64) -> Result<Vec<Box<str>>, ErrorReport> {
     let known = KEYS.with_borrow_mut(|known| known.of(generation).get(&()).cloned());
     if let Some(keys) = known {
         return Ok(keys);
     }
+    let keys = keys()?;
+    if pg::generation() == generation {
+        KEYS.with_borrow_mut(|known| known.of(generation).insert((), keys.clone()));
+    }
+    Ok(keys)
+}
+
+/// The keys of attributes that are told apart.
+pub fn keys() -> Result<Vec<Box<str>>, ErrorReport> {
     let args = [i64::try_from(MOST_KEYS + 1).map_err(failed)?.into()];
     let mut keys =
         query::select_by_index(include_str!("keys.sql"), &args, |row| row.text(1).map(String::into))?;
     if keys.len() > MOST_KEYS {
         keys.clear();
-    }
-    if pg::generation() == generation {
-        KEYS.with_borrow_mut(|known| known.of(generation).insert((), keys.clone()));
     }
     Ok(keys)
 }

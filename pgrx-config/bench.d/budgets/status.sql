@@ -1,0 +1,1 @@
+SELECT count(b.spent) FROM llm_usage.budget_status b;
