@@ -29,7 +29,7 @@ fn _may_be_loose(
 }
 
 /// What apps did on lines, of one app or with NULL of all.
-#[pg_extern(schema = "llm_usage", stable, parallel_restricted, requires = ["schema"])]
+#[pg_extern(schema = "llm_usage", stable, parallel_safe, requires = ["schema"])]
 fn _loose_lines(
     from_time: Option<TimestampWithTimeZone>,
     to_time: Option<TimestampWithTimeZone>,
@@ -104,7 +104,7 @@ fn _loose_lines(
 }
 
 /// What users did. The rollup of users is of all apps, and not a tenant's to read: he is answered from all that his apps did.
-#[pg_extern(schema = "llm_usage", stable, parallel_restricted, requires = ["schema"])]
+#[pg_extern(schema = "llm_usage", stable, parallel_safe, requires = ["schema"])]
 fn _loose_users(
     from_time: Option<TimestampWithTimeZone>,
     to_time: Option<TimestampWithTimeZone>,
@@ -160,7 +160,7 @@ fn _loose_users(
 }
 
 /// Who made a request, of one app or with NULL of any.
-#[pg_extern(schema = "llm_usage", stable, parallel_restricted, requires = ["schema"])]
+#[pg_extern(schema = "llm_usage", stable, parallel_safe, requires = ["schema"])]
 fn _loose_active_users(
     from_time: Option<TimestampWithTimeZone>,
     to_time: Option<TimestampWithTimeZone>,

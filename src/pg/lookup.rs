@@ -168,8 +168,10 @@ pub(super) unsafe fn scan<'k>(
         if (*(*table).rd_rel).relkind as u8 != pg_sys::RELKIND_RELATION {
             return false;
         }
-        // To look each key up takes a while also where there is nothing: the default partition mostly is empty.
+        // To look each key up takes a while also where there is nothing: the default partition mostly is empty. A serializable
+        // transaction has to look, for others to know of it.
         if keys.len() > 1
+            && pg_sys::XactIsoLevel < pg_sys::XACT_SERIALIZABLE as c_int
             && pg_sys::RelationGetNumberOfBlocksInFork(table, pg_sys::ForkNumber::MAIN_FORKNUM) == 0
         {
             return true;

@@ -4,6 +4,10 @@ use postgres::Client;
 
 use crate::cluster::Cluster;
 
+/// Who the tenant is by the setting, and by a role of his own.
+pub const SETTING: &str = "SET ROLE e2e_tenants; SET llm_usage.tenant = '3'";
+pub const FIXED: &str = "RESET request.jwt.claims; SET ROLE e2e_tenant_3; SET llm_usage.tenant = '9004'";
+
 /// What is the tenant's, 3: apps 7 and 8.
 const OWN: &str = "
 INSERT INTO llm_usage.users (id, email) VALUES (3, 'mine@example.com');

@@ -60,6 +60,10 @@ INSERT INTO llm_usage.usage_events (app_id, user_id, model, prompt_tokens, cost,
 SELECT n % 7, n % 61, 'm', n, 1, '{"team": 1}' FROM generate_series(1, 3000) n;
 SELECT pages('SELECT count(b.spent) FROM llm_usage.budget_status b') BETWEEN 50 AND 600 AS once, sum(b.spent) FROM llm_usage.budget_status b;
 SELECT pages('SELECT count(e.cost) FROM llm_usage._tail_events e') > 60 AS long;
+-- Nor before each call, of an attribute either.
+INSERT INTO llm_usage.budgets (id, entity_type, entity_key, entity_value, name, amount)
+VALUES (1001, 'Attribute', 'team', '1', 'pages', 1);
+SELECT llm_usage._spent_of(1001), pages('SELECT llm_usage._spent_of(1001)') < 40 AS remembered;
 DELETE FROM llm_usage.budgets WHERE name = 'pages';
 SELECT llm_usage.fold();
 -- What has no index takes the month.

@@ -109,6 +109,10 @@ CREATE VIEW differences AS
   SELECT a.what, count(*) AS ranges, count(a.read) AS answers, count(*) FILTER (WHERE a.read IS DISTINCT FROM a.asked) AS differences
     FROM answers a GROUP BY 1 ORDER BY 1;
 TABLE differences;
+-- By parallel workers, too.
+SELECT set_config(s.name, 'on', true) FROM pg_settings s WHERE s.name IN ('force_parallel_mode', 'debug_parallel_query');
+TABLE differences;
+SELECT set_config(s.name, 'off', true) FROM pg_settings s WHERE s.name IN ('force_parallel_mode', 'debug_parallel_query');
 -- Only to who may read the ledger, the rollup and how far it is.
 CREATE ROLE regress_blind;
 GRANT USAGE ON SCHEMA llm_usage TO regress_blind;
