@@ -205,7 +205,7 @@ BEGIN
   SELECT * FROM llm_usage._folded_spending(for_type, for_id, for_key, for_value, from_time, to_time, by_day);
   IF with_tail THEN
     RETURN QUERY
-    SELECT t.bucket, t.currency COLLATE "C", t.requests, t.unpriced_requests, t.total_tokens, t.cost
+    SELECT t.bucket, t.currency COLLATE "C", t.requests, t.unpriced_requests, t.total_tokens::numeric, t.cost
       FROM llm_usage._tail_spending(for_type, for_id, for_key, for_value, from_time, to_time) t;
   END IF;
 END $$;

@@ -13,6 +13,7 @@ use pgrx::prelude::*;
 
 use super::{kind, tail};
 use crate::direct::{EVENTS, Range};
+use crate::error::raise;
 use crate::pg::decimal::Decimal;
 use crate::pg::lookup::Is;
 use crate::pg::transaction::{Seen, seen};
@@ -29,7 +30,7 @@ pub fn forget() {
 }
 
 /// An instant of a quarter of an hour; the currency, requests, unpriced requests, tokens and cost.
-type Part = (TimestampWithTimeZone, String, i64, i64, Decimal, Decimal);
+type Part = (i64, String, i64, i64, i64, Amount);
 
 /// What an entity spent in `[from_time, to_time)` by what is not folded: the parts of the sums.
 #[pg_extern(schema = "llm_usage", stable, parallel_restricted, requires = ["schema"])]
@@ -48,7 +49,7 @@ fn _tail_spending(
             name!(currency, String),
             name!(requests, i64),
             name!(unpriced_requests, i64),
-            name!(total_tokens, Decimal),
+            name!(total_tokens, i64),
             name!(cost, Decimal),
         ),
     >,
@@ -63,13 +64,14 @@ fn _tail_spending(
             let args =
                 [for_type.into(), id.into(), key.into(), value.into(), from_time.into(), to_time.into()];
             query::select(include_str!("tail_spending.sql"), &args, |row| {
-                let tokens = Decimal::of(&row.amount(5)?.unwrap_or_default())?;
-                let cost = Decimal::of(&row.amount(6)?.unwrap_or_default())?;
-                Ok((pg::instant(row.instant(1)?)?, row.text(2)?, row.id(3)?, row.id(4)?, tokens, cost))
+                let cost = row.amount(6)?.unwrap_or_default();
+                Ok((row.instant(1)?, row.text(2)?, row.id(3)?, row.id(4)?, row.id(5)?, cost))
             })?
         }
     };
-    Ok(TableIterator::new(parts))
+    Ok(TableIterator::new(parts.into_iter().map(|(at, currency, requests, unpriced, tokens, cost)| {
+        (raise(pg::instant(at)), currency, requests, unpriced, tokens, raise(Decimal::of(&cost)))
+    })))
 }
 
 /// `None` if that cannot be told without a plan.
@@ -83,21 +85,11 @@ fn parts(entity: &Entity, range: (i64, i64)) -> Result<Option<Vec<Part>>, ErrorR
     };
     let parts = tail.as_ref().and_then(|tail| tail.parts(entity, range)).map(|parts| {
         let part = |(begins, currency, sums): (i64, &str, &Sums)| {
-            let tokens = Amount::Short { mantissa: sums.tokens.into(), scale: 0 };
-            let cost = Decimal::of(&sums.cost.clone().into())?;
-            let begins = pg::instant(begins)?;
-            Ok((
-                begins,
-                currency.to_owned(),
-                sums.requests,
-                sums.unpriced_requests,
-                Decimal::of(&tokens)?,
-                cost,
-            ))
+            let Sums { cost, requests, unpriced_requests, tokens } = sums;
+            (begins, currency.to_owned(), *requests, *unpriced_requests, *tokens, cost.clone().into())
         };
-        parts.map(part).collect::<Result<Vec<Part>, ErrorReport>>()
+        parts.map(part).collect()
     });
-    let parts = parts.transpose()?;
     TAIL.set(Some((seen, tail)));
     Ok(parts)
 }

@@ -4,12 +4,13 @@
 
 use llm_usage_core::cut::Cut;
 use llm_usage_core::fold::loose::{ActiveUsers, AppLines, Users};
-use llm_usage_core::fold::{Event, Sums};
+use llm_usage_core::fold::{Event, Line, Sums};
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
 use crate::direct::{BY_APP_DAY, BY_ENTITY_HOUR, EVENTS, Range};
+use crate::error::raise;
 use crate::pg::decimal::Decimal;
 use crate::pg::row::Columns;
 use crate::query::Row;
@@ -59,48 +60,36 @@ fn _loose_lines(
         None => false,
     };
     let rows: Vec<_> = match is_read {
-        true => lines
-            .rows()
-            .map(|((day, app, line), sums)| {
+        true => {
+            let row = |((day, app, line), sums): ((i64, i64, Line), &Sums)| {
                 let vendor = line.vendor.map(str::to_owned);
-                let (model, currency) = (line.model.to_owned(), line.currency.to_owned());
-                let (requests, unpriced, input, completion, cost) = columns(sums)?;
-                Ok((
-                    pg::instant(day)?,
-                    app,
-                    line.llm_id,
-                    vendor,
-                    model,
-                    currency,
-                    requests,
-                    unpriced,
-                    input,
-                    completion,
-                    cost,
-                ))
-            })
-            .collect::<Result<_, ErrorReport>>()?,
+                (day, app, line.llm_id, vendor, line.model.to_owned(), line.currency.to_owned(), sums.clone())
+            };
+            lines.rows().map(row).collect()
+        }
         false => {
             let args = [from_time.into(), to_time.into(), for_app.into()];
             query::select(include_str!("lines.sql"), &args, |row| {
-                let (requests, unpriced, input, completion, cost) = selected(&row, 7)?;
-                Ok((
-                    pg::instant(row.instant(1)?)?,
-                    row.id(2)?,
-                    row.id(3)?,
-                    row.get(4)?,
-                    row.text(5)?,
-                    row.text(6)?,
-                    requests,
-                    unpriced,
-                    input,
-                    completion,
-                    cost,
-                ))
+                let (vendor, model, currency) = (row.get(4)?, row.text(5)?, row.text(6)?);
+                Ok((row.instant(1)?, row.id(2)?, row.id(3)?, vendor, model, currency, sums(&row, 7)?))
             })?
         }
     };
-    Ok(TableIterator::new(rows))
+    Ok(TableIterator::new(rows.into_iter().map(|(day, app_id, llm_id, vendor, model, currency, sums)| {
+        (
+            raise(pg::instant(day)),
+            app_id,
+            llm_id,
+            vendor,
+            model,
+            currency,
+            sums.requests,
+            sums.unpriced_requests,
+            sums.input_tokens,
+            sums.completion_tokens,
+            raise(Decimal::of(&sums.cost)),
+        )
+    })))
 }
 
 /// What users did. The rollup of users is of all apps, and not a tenant's to read: he is answered from all that his apps did.
@@ -134,29 +123,28 @@ fn _loose_users(
         None => false,
     };
     let rows: Vec<_> = match is_read {
-        true => users
-            .rows()
-            .map(|((day, user, currency), sums)| {
-                let (requests, unpriced, input, completion, cost) = columns(sums)?;
-                Ok((
-                    pg::instant(day)?,
-                    user,
-                    currency.to_owned(),
-                    requests,
-                    unpriced,
-                    input,
-                    completion,
-                    cost,
-                ))
-            })
-            .collect::<Result<_, ErrorReport>>()?,
+        true => {
+            let row = |((day, user, currency), sums): ((i64, Option<i64>, &str), &Sums)| {
+                (day, user, currency.to_owned(), sums.clone())
+            };
+            users.rows().map(row).collect()
+        }
         false => query::select(include_str!("users.sql"), &[from_time.into(), to_time.into()], |row| {
-            let (requests, unpriced, input, completion, cost) = selected(&row, 4)?;
-            let day = pg::instant(row.instant(1)?)?;
-            Ok((day, row.get(2)?, row.text(3)?, requests, unpriced, input, completion, cost))
+            Ok((row.instant(1)?, row.get(2)?, row.text(3)?, sums(&row, 4)?))
         })?,
     };
-    Ok(TableIterator::new(rows))
+    Ok(TableIterator::new(rows.into_iter().map(|(day, user_id, currency, sums)| {
+        (
+            raise(pg::instant(day)),
+            user_id,
+            currency,
+            sums.requests,
+            sums.unpriced_requests,
+            sums.input_tokens,
+            sums.completion_tokens,
+            raise(Decimal::of(&sums.cost)),
+        )
+    })))
 }
 
 /// Who made a request, of one app or with NULL of any.
@@ -173,18 +161,15 @@ fn _loose_active_users(
         None => false,
     };
     let rows: Vec<_> = match is_read {
-        true => users
-            .rows()
-            .map(|(day, users)| Ok((pg::instant(day)?, users.serialize())))
-            .collect::<Result<_, ErrorReport>>()?,
+        true => users.rows().map(|(day, users)| (day, users.serialize())).collect(),
         false => {
             let args = [from_time.into(), to_time.into(), for_app.into()];
             query::select(include_str!("active_users.sql"), &args, |row| {
-                Ok((pg::instant(row.instant(1)?)?, row.get(2)?.unwrap_or_default()))
+                Ok((row.instant(1)?, row.get(2)?.unwrap_or_default()))
             })?
         }
     };
-    Ok(TableIterator::new(rows))
+    Ok(TableIterator::new(rows.into_iter().map(|(day, users)| (raise(pg::instant(day)), users))))
 }
 
 /// `None` if who asks may not read it all without a plan.
@@ -213,17 +198,15 @@ fn read(range: &Range, mut add: impl FnMut(&Event)) -> Result<bool, ErrorReport>
     Ok(range.edges_by_app(&mut add)? && range.tail(None, add)?)
 }
 
-type SumColumns = (i64, i64, i64, i64, Decimal);
-
-fn columns(sums: &Sums) -> Result<SumColumns, ErrorReport> {
-    let Sums { requests, unpriced_requests, input_tokens, completion_tokens, cost, .. } = sums;
-    Ok((*requests, *unpriced_requests, *input_tokens, *completion_tokens, Decimal::of(cost)?))
-}
-
-/// The same of a query's answer, from a column on.
-fn selected(row: &Row, first: usize) -> Result<SumColumns, ErrorReport> {
-    let cost = row.amount(first + 4)?.unwrap_or_default();
-    let [requests, unpriced_requests, input_tokens, completion_tokens] =
-        [0, 1, 2, 3].map(|column| row.id(first + column));
-    Ok((requests?, unpriced_requests?, input_tokens?, completion_tokens?, Decimal::of(&cost)?))
+/// The sums of a query's answer, from a column on.
+fn sums(row: &Row, first: usize) -> Result<Sums, ErrorReport> {
+    let column = |column| row.id(first + column);
+    Ok(Sums {
+        requests: column(0)?,
+        unpriced_requests: column(1)?,
+        input_tokens: column(2)?,
+        completion_tokens: column(3)?,
+        cost: row.amount(first + 4)?.unwrap_or_default(),
+        ..Sums::default()
+    })
 }

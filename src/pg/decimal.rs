@@ -23,6 +23,7 @@ impl Decimal {
         Self(numeric)
     }
 
+    /// It lives in the memory of the moment: what is made of a query's row ends with the query.
     pub fn of(amount: &Amount) -> Result<Self, ErrorReport> {
         if let Amount::Short { mantissa, scale } = amount
             && let (Ok(mantissa), Ok(scale)) = (i64::try_from(*mantissa), i32::try_from(*scale))

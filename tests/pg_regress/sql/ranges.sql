@@ -64,6 +64,30 @@ SELECT pages('SELECT count(e.cost) FROM llm_usage._tail_events e') > 60 AS long;
 INSERT INTO llm_usage.budgets (id, entity_type, entity_key, entity_value, name, amount)
 VALUES (1001, 'Attribute', 'team', '1', 'pages', 1);
 SELECT llm_usage._spent_of(1001), pages('SELECT llm_usage._spent_of(1001)') < 40 AS remembered;
+-- Of more keys than a session looks for it is asked by SQL, as is all that policies of one's own are about: that says the same.
+INSERT INTO llm_usage.budgets (entity_type, entity_key, entity_value, name, amount)
+SELECT 'Attribute', 'key ' || n, 'v', 'pages', 1 FROM generate_series(1, 20) n;
+\c -
+SET timezone = 'UTC';
+SELECT llm_usage._spent_of(1001), pages('SELECT llm_usage._spent_of(1001)') < 40 AS remembered;
+CREATE VIEW answers AS
+  SELECT (SELECT sum(a.cost) FROM llm_usage.user_activity(NULL, '2025-06-03T05:17:33Z') a) AS users,
+         (SELECT sum(a.cost) FROM llm_usage.app_activity(NULL, '2025-06-03T05:17:33Z') a) AS apps,
+         (SELECT sum(a.cost) FROM llm_usage.entity_activity('2025-06-03T05:17:33Z') a WHERE a.entity_type = 'App') AS entities,
+         (SELECT sum(a.cost) FROM llm_usage.model_activity(NULL, '2025-06-03T05:17:33Z') a) AS models,
+         (SELECT sum(b.spent) FROM llm_usage.budget_status b) AS budgets, llm_usage.active_users('2025-06-03T05:17:33Z') AS active;
+ALTER VIEW answers SET (security_invoker);
+TABLE answers;
+BEGIN;
+CREATE ROLE regress_bound;
+GRANT SELECT ON answers TO regress_bound;
+SELECT llm_usage.grant_access('regress_bound', 'reader');
+ALTER TABLE llm_usage.usage_events ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own ON llm_usage.usage_events USING (true);
+SET ROLE regress_bound;
+TABLE answers;
+ROLLBACK;
+DROP VIEW answers;
 DELETE FROM llm_usage.budgets WHERE name = 'pages';
 SELECT llm_usage.fold();
 -- What has no index takes the month.
