@@ -91,11 +91,11 @@ BEGIN
   EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', relation);
   EXECUTE format('CREATE POLICY llm_usage_everybody ON %s USING (true)', relation);
   IF ledger IN ('apps', 'users') THEN
-    -- Roles that are always one tenant's have its number in a policy of their own.
-    FOR policy IN SELECT r.rolname AS role, t.tenant, row_number() OVER (ORDER BY r.rolname) AS number
-                    FROM llm_usage._tenants t JOIN pg_roles r ON r.oid = t.role WHERE t.tenant IS NOT NULL LOOP
-      EXECUTE format('CREATE POLICY %I ON %s AS RESTRICTIVE TO %I USING (%s)', 'llm_usage_tenant_' || policy.number, relation,
-                     policy.role, format(condition, policy.tenant));
+    -- Roles that are always one tenant's have its number in a policy of their own, and in its name: src/tenant.rs reads that.
+    FOR policy IN SELECT t.tenant, string_agg(quote_ident(r.rolname), ', ') AS roles
+                    FROM llm_usage._tenants t JOIN pg_roles r ON r.oid = t.role WHERE t.tenant IS NOT NULL GROUP BY t.tenant LOOP
+      EXECUTE format('CREATE POLICY %I ON %s AS RESTRICTIVE TO %s USING (%s)', 'llm_usage_tenant_' || policy.tenant, relation,
+                     policy.roles, format(condition, policy.tenant));
     END LOOP;
     roles := (SELECT string_agg(quote_ident(r.rolname), ', ') FROM llm_usage._tenants t JOIN pg_roles r ON r.oid = t.role WHERE t.tenant IS NULL);
   ELSE

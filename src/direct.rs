@@ -15,7 +15,7 @@ use crate::ledger;
 use crate::pg::lookup::{self, Is, Key};
 use crate::pg::rights::{Sees, may_select, seen};
 use crate::pg::row::{Columns, Names};
-use crate::{pg, query};
+use crate::{pg, tenant};
 
 /// The two tables of a rollup, whose keys end with a bucket and what it is divided into.
 pub struct Rollup {
@@ -88,21 +88,19 @@ impl Range {
         cut: Cut,
         tables: &[&CStr],
     ) -> Result<Option<Self>, ErrorReport> {
-        const APP: &str = "SELECT a.id FROM llm_usage.apps a WHERE a.id = $1";
         match seen_of(ledger, tables) {
             Sees::NotKnown => Ok(None),
-            Sees::RowsOfApps if query::select(APP, &[app.into()], |_| Ok(()))?.is_empty() => Ok(None),
+            Sees::RowsOfApps if !tenant::owns(app)? => Ok(None),
             _ => Self::of(ledger, cut, Some(vec![app])),
         }
     }
 
     /// `[from, to)` of a tenant's apps, of all for who is none, if who asks may read that.
     pub fn of_apps(ledger: &'static Ledger, cut: Cut, tables: &[&CStr]) -> Result<Option<Self>, ErrorReport> {
-        const APPS: &str = "SELECT a.id FROM llm_usage.apps a ORDER BY a.id";
         let apps = match seen_of(ledger, tables) {
             Sees::NotKnown => return Ok(None),
             Sees::AllRows => None,
-            Sees::RowsOfApps => Some(query::select(APPS, &[], |row| row.id(1))?),
+            Sees::RowsOfApps => Some(tenant::apps()?),
         };
         Self::of(ledger, cut, apps)
     }

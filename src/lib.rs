@@ -24,6 +24,7 @@ mod query;
 mod record;
 mod report;
 mod settings;
+mod tenant;
 mod worker;
 
 pg_module_magic!(name, version);

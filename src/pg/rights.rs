@@ -39,30 +39,37 @@ fn is_bound(table: pg_sys::Oid) -> bool {
 
 /// As a query would be answered that runs with the rights of now.
 pub fn seen(table: pg_sys::Oid) -> Sees {
-    if !may_select(table) {
-        return Sees::NotKnown;
-    }
+    let mut sees = Sees::AllRows;
+    let is_told = may_select(table)
+        && narrowed(table, |policy| {
+            sees = sees.max(if policy == c"llm_usage_tenants" { Sees::RowsOfApps } else { Sees::NotKnown });
+        });
+    if is_told { sees } else { Sees::NotKnown }
+}
+
+/// Hands over the names of our policies that leave who asks less than all rows; false if anything but policies of ours says which
+/// rows are read.
+pub fn narrowed(table: pg_sys::Oid, policy: impl FnMut(&CStr)) -> bool {
     match is_bound(table) {
-        false => Sees::AllRows,
+        false => true,
         // SAFETY: the table is there: it was asked for rights.
-        true => unsafe { seen_through_policies(table) },
+        true => unsafe { narrowed_by_policies(table, policy) },
     }
 }
 
-/// What policies leave where none says which rows are read but those that `_set_policies()` makes. By their names: who owns the table
-/// could as well change our functions.
-unsafe fn seen_through_policies(table: pg_sys::Oid) -> Sees {
+/// Those are ours that `_set_policies()` makes. By their names: who owns the table could as well change our functions.
+unsafe fn narrowed_by_policies(table: pg_sys::Oid, mut narrows: impl FnMut(&CStr)) -> bool {
     // SAFETY: the table is held while its entry is read; a list of policies has nothing else.
     unsafe {
         // With row_security off the server raises an error, and a hook may have policies of its own.
         let hooks =
             [pg_sys::row_security_policy_hook_permissive, pg_sys::row_security_policy_hook_restrictive];
         if !pg_sys::row_security || hooks.iter().any(Option::is_some) {
-            return Sees::NotKnown;
+            return false;
         }
         let relation = pg_sys::RelationIdGetRelation(table);
         if relation.is_null() {
-            return Sees::NotKnown;
+            return false;
         }
         let policies = match (*relation).rd_rsdesc.is_null() {
             true => std::ptr::null_mut(),
@@ -75,18 +82,18 @@ unsafe fn seen_through_policies(table: pg_sys::Oid) -> Sees {
         let mut reading = (0..count).map(policy).filter(|policy| matches!(policy.polcmd as u8, b'*' | b'r'));
         // Without a permissive one nobody would see any row.
         let has_everybody = (0..count).map(policy).any(|policy| policy.permissive);
-        let mut is_tenant = false;
         let are_ours = reading.all(|policy| {
             let name = CStr::from_ptr(policy.policy_name);
-            is_tenant |= !policy.permissive && binds(policy);
-            name == if policy.permissive { c"llm_usage_everybody" } else { c"llm_usage_tenants" }
+            if policy.permissive {
+                return name == c"llm_usage_everybody";
+            }
+            if binds(policy) {
+                narrows(name);
+            }
+            name.to_bytes().starts_with(b"llm_usage_tenant")
         });
         pg_sys::RelationClose(relation);
-        match (has_everybody && are_ours, is_tenant) {
-            (false, _) => Sees::NotKnown,
-            (true, false) => Sees::AllRows,
-            (true, true) => Sees::RowsOfApps,
-        }
+        has_everybody && are_ours
     }
 }
 

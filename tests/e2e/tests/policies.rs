@@ -97,7 +97,11 @@ fn what_is_read_without_a_plan_is_what_policies_leave() {
     client
         .batch_execute(
             "DO $$ BEGIN
-               IF to_regrole('e2e_both') IS NULL THEN CREATE ROLE e2e_tenant_9004; CREATE ROLE e2e_both IN ROLE e2e_tenant_3, e2e_tenant_9004; END IF;
+               IF to_regrole('e2e_both') IS NULL THEN
+                 CREATE ROLE e2e_tenant_9004;
+                 CREATE ROLE e2e_both IN ROLE e2e_tenant_3, e2e_tenant_9004;
+                 CREATE ROLE e2e_either IN ROLE e2e_tenant_3, e2e_tenants;
+               END IF;
              END $$;
              SELECT llm_usage.grant_access('e2e_tenant_9004', 'reader'), llm_usage.enable_row_security('e2e_tenant_9004', '9004')",
         )
@@ -116,15 +120,31 @@ fn what_is_read_without_a_plan_is_what_policies_leave() {
         "DROP POLICY llm_usage_everybody ON llm_usage.usage_events",
         "DROP POLICY llm_usage_tenants ON llm_usage.apps",
         "UPDATE llm_usage.apps SET owner_id = 9004 WHERE id = 7",
+        "UPDATE llm_usage.apps SET owner_id = NULL WHERE id = 7",
+        "SELECT llm_usage.enable_row_security('e2e_tenant_9004', '3')",
+        "CREATE POLICY llm_usage_tenant ON llm_usage.apps AS RESTRICTIVE USING (id <> 7)",
         "REVOKE SELECT ON llm_usage.usage_events FROM e2e_tenants, e2e_tenant_3, e2e_analyst, e2e_tenant_9004",
         "REVOKE SELECT ON llm_usage._by_app_day, llm_usage._by_entity_day, llm_usage._by_rule_type_day
            FROM e2e_tenants, e2e_tenant_3, e2e_analyst, e2e_tenant_9004",
         "REVOKE SELECT ON llm_usage.apps FROM e2e_tenants, e2e_tenant_3, e2e_analyst, e2e_tenant_9004",
         "SET LOCAL row_security = off",
     ];
+    let asking = [
+        SETTING,
+        FIXED,
+        "SET ROLE e2e_tenants",
+        "SET ROLE e2e_tenants; SET llm_usage.tenant = '3a'",
+        r#"SET ROLE e2e_tenants; SET request.jwt.claims = '{"llm_usage_tenant": "3"}'"#,
+        "SET ROLE e2e_tenants; SET request.jwt.claims = '{'",
+        "SET ROLE e2e_both",
+        "SET ROLE e2e_either; SET llm_usage.tenant = '3'",
+        "SET ROLE e2e_either; SET llm_usage.tenant = '9004'",
+        "SET ROLE e2e_analyst",
+        "RESET ROLE",
+    ];
     let mut answers = BTreeSet::new();
     for hidden in hidden {
-        for who in [SETTING, FIXED, "SET ROLE e2e_analyst", "SET ROLE e2e_both", "RESET ROLE"] {
+        for who in asking {
             for (read, asked) in READ_AND_ASKED {
                 let mut told = |question: &str| {
                     client.batch_execute(&format!("BEGIN; {hidden}; {who}")).expect(hidden);
