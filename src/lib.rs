@@ -11,7 +11,6 @@ mod direct;
 mod error;
 mod fold;
 mod given_id;
-mod hours;
 mod http;
 mod ingest;
 mod ledger;
@@ -24,6 +23,7 @@ mod query;
 mod record;
 mod report;
 mod settings;
+mod slots;
 mod tenant;
 mod worker;
 
@@ -59,8 +59,10 @@ extension_sql_file!(
         points::_points_packed,
         points::_points_by_part,
         points::_points_united,
-        hours::_hours_packed,
-        hours::_hours_united
+        slots::_hours_packed,
+        slots::_hours_united,
+        slots::_minutes_packed,
+        slots::_minutes_united
     ]
 );
 extension_sql_file!("../sql/entities.sql", name = "entities", requires = ["points"]);
@@ -130,8 +132,9 @@ extension_sql_file!(
         fold::rollups::_batch_by_app_hour,
         fold::rollups::_batch_by_app_points,
         fold::rollups::_batch_active_users,
-        fold::rollups::_batch_by_rule,
-        fold::rollups::_batch_by_rule_type,
+        fold::rules::_batch_by_rule,
+        fold::rules::_batch_by_rule_type_hour,
+        fold::rules::_batch_by_rule_type_day,
         fold::_batch_spenders
     ]
 );

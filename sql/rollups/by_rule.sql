@@ -23,6 +23,8 @@ CREATE TABLE llm_usage._by_rule_type_hour (
   PRIMARY KEY (app_id, bucket, rule_type)
 ) WITH (fillfactor = 90);
 CREATE TABLE llm_usage._by_rule_type_day (LIKE llm_usage._by_rule_type_hour INCLUDING INDEXES) WITH (fillfactor = 90);
+-- The minutes of the hour: of one that a bound cuts only the events of a minute are read.
+ALTER TABLE llm_usage._by_rule_type_hour ADD COLUMN minutes bytea NOT NULL;
 SELECT pg_catalog.pg_extension_config_dump('llm_usage._by_rule_hour', '');
 SELECT pg_catalog.pg_extension_config_dump('llm_usage._by_rule_day', '');
 SELECT pg_catalog.pg_extension_config_dump('llm_usage._by_rule_type_hour', '');
@@ -50,13 +52,14 @@ BEGIN
     input_tokens = kept.input_tokens + excluded.input_tokens,
     completion_tokens = kept.completion_tokens + excluded.completion_tokens;
   INSERT INTO llm_usage._by_rule_type_hour AS kept
-  SELECT * FROM llm_usage._batch_by_rule_type('hour')
+  SELECT * FROM llm_usage._batch_by_rule_type_hour()
   ON CONFLICT (app_id, bucket, rule_type) DO UPDATE SET
     inference_tokens = kept.inference_tokens + excluded.inference_tokens,
     input_tokens = kept.input_tokens + excluded.input_tokens,
-    completion_tokens = kept.completion_tokens + excluded.completion_tokens;
+    completion_tokens = kept.completion_tokens + excluded.completion_tokens,
+    minutes = llm_usage._minutes_united(kept.minutes, excluded.minutes);
   INSERT INTO llm_usage._by_rule_type_day AS kept
-  SELECT * FROM llm_usage._batch_by_rule_type('day')
+  SELECT * FROM llm_usage._batch_by_rule_type_day()
   ON CONFLICT (app_id, bucket, rule_type) DO UPDATE SET
     inference_tokens = kept.inference_tokens + excluded.inference_tokens,
     input_tokens = kept.input_tokens + excluded.input_tokens,
@@ -68,7 +71,7 @@ CREATE FUNCTION llm_usage._by_rule_folded()
                  completion_tokens bigint, rule_type text, task_id text)
   LANGUAGE sql STABLE
   BEGIN ATOMIC
-    SELECT e.app_id, llm_usage._hour(e.occurred_at), sum(llm_usage._requests(e.requests, e.corrects)),
+    SELECT e.app_id, date_trunc('minute', e.occurred_at, 'UTC'), sum(llm_usage._requests(e.requests, e.corrects)),
            sum(e.inference_tokens), llm_usage._sum(e.prompt_tokens::bigint + e.cache_read_tokens + e.cache_write_tokens),
            sum(e.completion_tokens), e.rule_type COLLATE "C", e.task_id COLLATE "C"
       FROM llm_usage.usage_events e
@@ -79,10 +82,10 @@ CREATE FUNCTION llm_usage._by_rule_folded()
 CREATE FUNCTION llm_usage._by_rule_hour_expected() RETURNS SETOF llm_usage._by_rule_hour
   LANGUAGE sql STABLE
   BEGIN ATOMIC
-    SELECT b.bucket, llm_usage._sum(b.requests), llm_usage._sum(b.inference_tokens), llm_usage._sum(b.input_tokens),
+    SELECT llm_usage._hour(b.bucket), llm_usage._sum(b.requests), llm_usage._sum(b.inference_tokens), llm_usage._sum(b.input_tokens),
            llm_usage._sum(b.completion_tokens), b.rule_type, b.task_id
       FROM llm_usage._by_rule_folded() b
-     GROUP BY b.bucket, b.rule_type, b.task_id;
+     GROUP BY 1, b.rule_type, b.task_id;
   END;
 CREATE FUNCTION llm_usage._by_rule_day_expected() RETURNS SETOF llm_usage._by_rule_day
   LANGUAGE sql STABLE
@@ -95,10 +98,14 @@ CREATE FUNCTION llm_usage._by_rule_day_expected() RETURNS SETOF llm_usage._by_ru
 CREATE FUNCTION llm_usage._by_rule_type_hour_expected() RETURNS SETOF llm_usage._by_rule_type_hour
   LANGUAGE sql STABLE
   BEGIN ATOMIC
-    SELECT coalesce(b.app_id, -1), b.bucket, llm_usage._sum(b.inference_tokens), llm_usage._sum(b.input_tokens),
-           llm_usage._sum(b.completion_tokens), b.rule_type
-      FROM llm_usage._by_rule_folded() b
-     GROUP BY GROUPING SETS ((b.app_id, b.bucket, b.rule_type), (b.bucket, b.rule_type));
+    SELECT coalesce(m.app_id, -1), llm_usage._hour(m.bucket), llm_usage._sum(m.inference_tokens), llm_usage._sum(m.input_tokens),
+           llm_usage._sum(m.completion_tokens), m.rule_type,
+           llm_usage._minutes_packed(array_agg(m.bucket), array_agg(m.inference_tokens), array_agg(m.input_tokens), array_agg(m.completion_tokens))
+      FROM (SELECT b.app_id, b.bucket, b.rule_type, llm_usage._sum(b.inference_tokens) AS inference_tokens,
+                   llm_usage._sum(b.input_tokens) AS input_tokens, llm_usage._sum(b.completion_tokens) AS completion_tokens
+              FROM llm_usage._by_rule_folded() b
+             GROUP BY GROUPING SETS ((b.app_id, b.bucket, b.rule_type), (b.bucket, b.rule_type))) m
+     GROUP BY m.app_id, 2, m.rule_type;
   END;
 CREATE FUNCTION llm_usage._by_rule_type_day_expected() RETURNS SETOF llm_usage._by_rule_type_day
   LANGUAGE sql STABLE

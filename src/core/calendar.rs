@@ -7,6 +7,8 @@ use serde::{Serialize, Serializer};
 pub const DAY: i64 = 86_400_000_000;
 /// Of an hour.
 pub const HOUR: i64 = DAY / 24;
+/// Of a minute.
+pub const MINUTE: i64 = HOUR / 60;
 /// 0001-01-01T00:00:00Z: the first instant an event can have.
 pub const FIRST: i64 = -62_135_596_800_000_000;
 /// 10000-01-01T00:00:00Z: the first instant after the last one an event can have.

@@ -1,7 +1,7 @@
 //! A range of instants cut as rollups answer it: whole months, the whole days around them, the whole hours around those,
 //! and the edges, which no whole hour covers.
 
-use crate::calendar::{DAY, END, FIRST, HOUR, month, next_month};
+use crate::calendar::{DAY, END, FIRST, HOUR, MINUTE, month, next_month};
 
 /// The bounds, in microseconds since 1970, never descending from `first` to `last`: what lies between two neighbours is
 /// empty where there is no whole month, day or hour.
@@ -35,6 +35,24 @@ impl Cut {
         let ends = [(self.first, self.first_hour), (self.last_hour, self.last)];
         ends.into_iter().filter(|(from, to)| from < to)
     }
+
+    /// The whole minutes of those.
+    pub fn minutes(&self) -> impl Iterator<Item = (i64, i64)> + use<> {
+        self.ends().map(whole_minutes).filter(|(from, to)| from < to)
+    }
+
+    /// The parts of those that are in no whole minute, each of one minute.
+    pub fn seconds(&self) -> impl Iterator<Item = (i64, i64)> + use<> {
+        let beside = |(first, last)| {
+            let (first_minute, last_minute) = whole_minutes((first, last));
+            [(first, first_minute), (last_minute, last)]
+        };
+        self.ends().flat_map(beside).filter(|(from, to)| from < to)
+    }
+}
+
+fn whole_minutes((first, last): (i64, i64)) -> (i64, i64) {
+    whole(first, last, |at| at - at.rem_euclid(MINUTE), |at| at + MINUTE)
 }
 
 /// The whole units within `[first, last)`, given how a unit starts and where the next one does.
@@ -108,6 +126,21 @@ mod tests {
                 prop_assert_eq!(is_at_end + usize::from(is_whole), usize::from((cut.first..cut.last).contains(&at)));
             }
             prop_assert!(cut.ends().all(|(from, to)| from.div_euclid(HOUR) == (to - 1).div_euclid(HOUR)));
+        }
+
+        #[test]
+        fn minutes_and_seconds_are_the_ends(from in 0..3 * HOUR, width in prop_oneof![0..3 * HOUR, 0..3 * MINUTE], is_round in any::<(bool, bool)>()) {
+            let round = |at: i64, is_round| if is_round { at - at.rem_euclid(MINUTE) } else { at };
+            let (from, to) = (round(from, is_round.0), round(from + width, is_round.1));
+            let cut = Cut::of(Some(from), Some(to));
+            let bounds = [from, to].into_iter().flat_map(|at| [-MINUTE, -1, 0, 1, MINUTE].map(|beside| at + beside));
+            for at in bounds.chain((0..400).map(|part| part * MINUTE + part)) {
+                let count = |parts: &mut dyn Iterator<Item = (i64, i64)>| parts.filter(|(from, to)| (*from..*to).contains(&at)).count();
+                prop_assert_eq!(count(&mut cut.minutes()) + count(&mut cut.seconds()), count(&mut cut.ends()));
+            }
+            prop_assert!(cut.minutes().all(|(from, to)| from.rem_euclid(MINUTE) == 0 && to.rem_euclid(MINUTE) == 0));
+            prop_assert!(cut.minutes().all(|(from, to)| from.div_euclid(HOUR) == (to - 1).div_euclid(HOUR)));
+            prop_assert!(cut.seconds().all(|(from, to)| from.div_euclid(MINUTE) == (to - 1).div_euclid(MINUTE)));
         }
 
         #[test]

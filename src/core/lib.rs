@@ -11,13 +11,13 @@ pub mod cut;
 pub mod error;
 pub mod event;
 pub mod fold;
-pub mod hours;
 pub mod http;
 pub mod money;
 pub mod parts;
 pub mod period;
 pub mod points;
 pub mod pricing;
+pub mod slots;
 pub mod tail;
 pub mod tokens;
 

@@ -2,6 +2,7 @@
 #![expect(clippy::type_complexity, reason = "pgrx reads the columns of a table off the signature")]
 
 pub mod rollups;
+pub mod rules;
 
 use std::cell::RefCell;
 

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use llm_usage_core::Error;
-use llm_usage_core::fold::{Batch, Grain, Spender, Sums};
+use llm_usage_core::fold::{Batch, Grain, Spender};
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
@@ -304,78 +304,6 @@ fn _batch_active_users(
     ))
 }
 
-/// All rows of `_by_rule_hour` or `_by_rule_day`.
-#[pg_extern(schema = "llm_usage", requires = ["schema"])]
-fn _batch_by_rule(
-    grain: &str,
-) -> Result<
-    TableIterator<
-        'static,
-        (
-            name!(bucket, TimestampWithTimeZone),
-            name!(requests, i64),
-            name!(inference_tokens, i64),
-            name!(input_tokens, i64),
-            name!(completion_tokens, i64),
-            name!(rule_type, String),
-            name!(task_id, Option<String>),
-        ),
-    >,
-    ErrorReport,
-> {
-    let grain = parsed(grain)?;
-    let rows: Vec<_> = held(|held| {
-        let row = |((bucket, rule_type, task_id), sums): ((i64, &str, Option<&str>), Sums)| {
-            (
-                instant(bucket),
-                sums.requests,
-                sums.inference_tokens,
-                sums.input_tokens,
-                sums.completion_tokens,
-                rule_type.to_owned(),
-                task_id.map(str::to_owned),
-            )
-        };
-        Ok(held.batch.by_rule(grain).into_iter().map(row).collect())
-    })?;
-    Ok(TableIterator::new(rows))
-}
-
-/// All rows of `_by_rule_type_hour` or `_by_rule_type_day`.
-#[pg_extern(schema = "llm_usage", requires = ["schema"])]
-fn _batch_by_rule_type(
-    grain: &str,
-) -> Result<
-    TableIterator<
-        'static,
-        (
-            name!(app_id, i64),
-            name!(bucket, TimestampWithTimeZone),
-            name!(inference_tokens, i64),
-            name!(input_tokens, i64),
-            name!(completion_tokens, i64),
-            name!(rule_type, String),
-        ),
-    >,
-    ErrorReport,
-> {
-    let grain = parsed(grain)?;
-    let rows: Vec<_> = held(|held| {
-        let row = |((app_id, bucket, rule_type), sums): ((i64, i64, &str), Sums)| {
-            (
-                app_id,
-                instant(bucket),
-                sums.inference_tokens,
-                sums.input_tokens,
-                sums.completion_tokens,
-                rule_type.to_owned(),
-            )
-        };
-        Ok(held.batch.by_rule_type(grain).into_iter().map(row).collect())
-    })?;
-    Ok(TableIterator::new(rows))
-}
-
 fn packed<T>(
     pack: fn(&Batch, &Range<i64>, &[i32]) -> Result<T, Error>,
     from: TimestampWithTimeZone,
@@ -384,7 +312,7 @@ fn packed<T>(
     held(|held| pack(&held.batch, &range(from, to), held.numbers()?).map_err(|error| report(&error)))
 }
 
-fn parsed(grain: &str) -> Result<Grain, ErrorReport> {
+pub(super) fn parsed(grain: &str) -> Result<Grain, ErrorReport> {
     Grain::parse(grain).map_err(|error| report(&error))
 }
 
@@ -392,6 +320,6 @@ fn range(from: TimestampWithTimeZone, to: TimestampWithTimeZone) -> Range<i64> {
     pg::micros(from)..pg::micros(to)
 }
 
-fn instant(micros: i64) -> TimestampWithTimeZone {
+pub(super) fn instant(micros: i64) -> TimestampWithTimeZone {
     raise(pg::instant(micros))
 }

@@ -9,7 +9,8 @@ use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-use crate::direct::{BY_APP_DAY, BY_ENTITY_HOUR, EVENTS, Range};
+use crate::direct::lines::BY_APP_DAY;
+use crate::direct::{BY_ENTITY_HOUR, EVENTS, Range};
 use crate::error::raise;
 use crate::pg::decimal::Decimal;
 use crate::pg::row::Columns;

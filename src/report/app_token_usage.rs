@@ -12,7 +12,8 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use serde::Serialize;
 
-use crate::direct::{self, APP_LINES, BY_APP_DAY, BY_APP_HOUR, BY_APP_POINTS, EVENTS, LINES, Range};
+use crate::direct::lines::{self, APP_LINES, BY_APP_DAY, BY_APP_HOUR, BY_APP_POINTS, LINES};
+use crate::direct::{self, EVENTS, Range};
 use crate::{error, ledger, pg, query};
 
 #[derive(Serialize)]
@@ -118,7 +119,7 @@ fn read(app: i64, range: Cut) -> Result<Option<Models>, ErrorReport> {
 /// The sums of lines as those of their models.
 fn models_of(lines: HashMap<i64, Sums>) -> Result<Option<Models>, ErrorReport> {
     let mut models = Models::new();
-    let are_known = direct::lines(lines.keys().copied(), &["number", "model"], |row| {
+    let are_known = lines::lines(lines.keys().copied(), &["number", "model"], |row| {
         if let Some(sums) = lines.get(&row.number(0)) {
             add_to(&mut models, row.text(1).unwrap_or_default(), *sums);
         }

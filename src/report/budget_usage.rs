@@ -16,7 +16,8 @@ use pgrx::prelude::*;
 use serde::Serialize;
 
 use crate::budget::kind;
-use crate::direct::{self, BY_APP_DAY, BY_APP_HOUR, EVENTS, LINES, MOST_SCANS, Range, Rollup};
+use crate::direct::lines::{self, BY_APP_DAY, BY_APP_HOUR, LINES};
+use crate::direct::{self, EVENTS, MOST_SCANS, Range, Rollup};
 use crate::error::failed;
 use crate::pg::decimal::Decimal;
 use crate::pg::lookup::{self, Is, Key};
@@ -347,7 +348,7 @@ fn llms_of_apps(range: &Range) -> Result<Option<Llms>, ErrorReport> {
         }
     }
     let mut llms = Llms::new();
-    let are_known = direct::lines(lines.keys().copied(), &["number", "llm_id", "currency"], |row| {
+    let are_known = lines::lines(lines.keys().copied(), &["number", "llm_id", "currency"], |row| {
         if let Some((cost, tokens)) = lines.get(&row.number(0)) {
             let paid_in = row.text(2).unwrap_or_default().to_owned();
             let (sum, tokens_of_llm) = llms.entry((row.number(1), paid_in)).or_default();

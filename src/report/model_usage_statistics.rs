@@ -8,16 +8,17 @@ use llm_usage_core::cut::Cut;
 use llm_usage_core::event::event_column;
 use llm_usage_core::money::Exact;
 use llm_usage_core::parts::{Bound, CutDay, Parts};
-use llm_usage_core::{Error, hours, points};
+use llm_usage_core::slots::HOURS;
+use llm_usage_core::{Error, points};
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use serde::Serialize;
 
-use crate::direct::{
-    self, APP_LINES, BY_APP_DAY, BY_APP_HOUR, BY_APP_POINTS, BY_MODEL_5MIN, BY_MODEL_POINTS, EVENTS, LINES,
-    MINUTES_5, MOST_SCANS, Range, Rollup,
+use crate::direct::lines::{
+    self, APP_LINES, BY_APP_DAY, BY_APP_HOUR, BY_APP_POINTS, BY_MODEL_5MIN, BY_MODEL_POINTS, LINES, MINUTES_5,
 };
+use crate::direct::{self, EVENTS, MOST_SCANS, Range, Rollup};
 use crate::pg::lookup::{self, Is, Key};
 use crate::pg::micros;
 use crate::pg::row::Columns;
@@ -260,11 +261,11 @@ impl Reading<'_> {
             self.add_day(day, [row.number(3), row.number(4)]);
             let Some(cut) = self.cut_day(day) else { return Ok(true) };
             let (from, to) = hours_of(day, cut);
-            for hour in hours::unpack(row.bytes(5)) {
-                let (hour, sums) = hour.map_err(|error| error::report(&error))?;
-                let hour = day + i64::from(hour) * HOUR;
+            for hour in HOURS.unpack(row.bytes(5), day) {
+                let (hour, [_, input_tokens, completion_tokens]) =
+                    hour.map_err(|error| error::report(&error))?;
                 if (from..to).contains(&hour) {
-                    self.add_hour(hour, cut, [sums.input_tokens, sums.completion_tokens]);
+                    self.add_hour(hour, cut, [input_tokens, completion_tokens]);
                 }
             }
             Ok(true)
@@ -305,7 +306,7 @@ impl Reading<'_> {
             Ok(true)
         })?;
         let add = |row: &Columns| self.add_points(row.bytes(1), row.instant(0), &bounds);
-        Ok(is_read && direct::chunks(BY_MODEL_POINTS, &chunked, add)?)
+        Ok(is_read && lines::chunks(BY_MODEL_POINTS, &chunked, add)?)
     }
 
     /// What apps have of that on a line.
@@ -319,7 +320,7 @@ impl Reading<'_> {
             times.iter().map(move |time| owner.iter().copied().chain([hour(time)]).collect::<Vec<Key>>())
         });
         let bounds = self.parts.bounds();
-        direct::app_points(&keys.collect::<Vec<_>>(), |row| {
+        lines::app_points(&keys.collect::<Vec<_>>(), |row| {
             self.add_points(row.bytes(1), row.instant(0), &bounds)
         })
     }

@@ -8,13 +8,14 @@ use llm_usage_core::calendar::DAY;
 use llm_usage_core::cut::Cut;
 use llm_usage_core::event::event_column;
 use llm_usage_core::money::Exact;
+use llm_usage_core::slots::MINUTES;
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use serde::Serialize;
 
 use crate::direct::{self, EVENTS, Range, Rollup};
-use crate::pg::lookup::Is;
+use crate::pg::lookup::{Is, Key};
 use crate::pg::micros;
 use crate::pg::row::Columns;
 use crate::{error, pg, query};
@@ -127,6 +128,7 @@ fn read(range: Cut) -> Result<Option<Rules>, ErrorReport> {
     /// Under it stand the sums of all apps.
     const ALL_APPS: i64 = -1;
     const RULE: usize = event_column("rule_type");
+    const IS_RULE: Key = (c"rule_type", Is::Given);
     const INFERENCE: usize = event_column("inference_tokens");
     const TABLES: [&CStr; 3] = [ROLLUP.days, ROLLUP.hours, c"_rollups"];
     let Some(range) = Range::of_apps(&EVENTS, range, &TABLES)? else { return Ok(None) };
@@ -138,8 +140,10 @@ fn read(range: Cut) -> Result<Option<Rules>, ErrorReport> {
         }
         Ok(())
     };
-    for app in range.apps.as_deref().unwrap_or(&[ALL_APPS]) {
-        let is_read = range.kept(&ROLLUP, &[(c"app_id", Is::Number(*app))], |row| {
+    let apps = range.apps.as_deref().unwrap_or(&[ALL_APPS]);
+    let apps: Vec<Key> = apps.iter().map(|app| (c"app_id", Is::Number(*app))).collect();
+    for app in &apps {
+        let is_read = range.kept(&ROLLUP, &[*app], |row| {
             add(&mut rules, row.text(0).unwrap_or_default(), [1, 2, 3].map(|column| row.number(column)));
             Ok(())
         })?;
@@ -147,9 +151,19 @@ fn read(range: Cut) -> Result<Option<Rules>, ErrorReport> {
             return Ok(None);
         }
     }
-    let is_rule = Some((c"rule_type", Is::Given));
-    let is_read = range.edges(is_rule, |event| add_event(&mut rules, event))?
-        && range.tail(is_rule, |event| add_event(&mut rules, event))?;
+    let is_read =
+        range.minutes(ROLLUP.hours, &apps, &["rule_type", "bucket", "minutes"], |row, (from, to)| {
+            for minute in MINUTES.unpack(row.bytes(2), row.instant(1)) {
+                let (minute, sums) = minute.map_err(|error| error::report(&error))?;
+                if (from..to).contains(&minute) {
+                    add(&mut rules, row.text(0).unwrap_or_default(), sums);
+                }
+            }
+            Ok(())
+        })?;
+    let is_read = is_read
+        && range.seconds(IS_RULE, |event| add_event(&mut rules, event))?
+        && range.tail(Some(IS_RULE), |event| add_event(&mut rules, event))?;
     Ok(is_read.then_some(rules))
 }
 

@@ -14,8 +14,8 @@ use foldhash::{HashMap, HashSet};
 use crate::Error;
 use crate::amount::Amount;
 use crate::bitmap::Bitmap;
-use crate::calendar::HOUR;
-use crate::hours::{self, Hours, hour_of};
+use crate::calendar::{HOUR, MINUTE};
+use crate::slots::{self, HOURS, MINUTES};
 pub use grain::Grain;
 use grain::floor;
 use names::{Lines, Texts};
@@ -79,11 +79,6 @@ pub struct Sums {
 }
 
 impl Sums {
-    fn counts(&self) -> crate::points::Sums {
-        let Self { requests, input_tokens, completion_tokens, .. } = *self;
-        crate::points::Sums { requests, input_tokens, completion_tokens }
-    }
-
     fn add_event(&mut self, event: &Event) {
         let requests = i64::from(event.requests);
         self.requests += requests;
@@ -133,7 +128,7 @@ pub struct Batch {
     points: Points,
     /// By app and hour.
     active_users: HashMap<(i64, i64), Bitmap>,
-    /// By app, hour, rule type and task.
+    /// By app, minute, rule type and task.
     rules: HashMap<(i64, i64, usize, Option<usize>), Sums>,
     rule_texts: Texts,
 }
@@ -149,7 +144,8 @@ impl Batch {
         if let Some(rule) = event.rule {
             let rule_type = self.rule_texts.place(rule.rule_type);
             let task = rule.task_id.map(|task| self.rule_texts.place(task));
-            self.rules.entry((event.app_id, hour, rule_type, task)).or_default().add_event(event);
+            let minute = floor(event.occurred_at, MINUTE);
+            self.rules.entry((event.app_id, minute, rule_type, task)).or_default().add_event(event);
         }
         let currency = self.lines.currency_of(line);
         self.users.entry((event.user_id, hour, currency)).or_default().add_event(event);
@@ -169,16 +165,14 @@ impl Batch {
 
     /// By app, day, and the number of the line, one for each of [`Self::lines`]; with the hours of each, packed.
     pub fn by_app_day(&self, numbers: &[i32]) -> Rows<(i64, i64, i32), (Sums, Vec<u8>)> {
-        let mut days: HashMap<(i64, i64, i32), (Sums, Hours)> = HashMap::default();
+        let mut days: HashMap<(i64, i64, i32), (Sums, slots::Sums)> = HashMap::default();
         for ((app, hour, line), (_, sums)) in &self.apps {
             let (day, hours) = days.entry((*app, Grain::Day.start(*hour), numbers[*line])).or_default();
             day.add(sums);
-            hours.insert(hour_of(*hour), sums.counts());
+            let counts = [sums.requests, sums.input_tokens, sums.completion_tokens];
+            hours.insert(HOURS.slot_of(*hour), counts);
         }
-        let rows = days.into_iter().map(|(key, (sums, hours))| (key, (sums, hours::pack(&hours))));
-        let mut rows: Vec<_> = rows.collect();
-        rows.sort_unstable_by_key(|(key, _)| *key);
-        rows
+        packed(days)
     }
 
     /// By the time, by apps and LLMs, and by currency.
@@ -270,18 +264,41 @@ impl Batch {
     /// By time, rule type and task.
     pub fn by_rule(&self, grain: Grain) -> Rows<(i64, &str, Option<&str>)> {
         let text = |place: usize| self.rule_texts.text(place);
-        let key = |(_, hour, rule_type, task): &(i64, i64, usize, Option<usize>)| {
-            (grain.start(*hour), text(*rule_type), task.map(text))
+        let key = |(_, minute, rule_type, task): &(i64, i64, usize, Option<usize>)| {
+            (grain.start(*minute), text(*rule_type), task.map(text))
         };
         grouped(self.rules.iter().map(|(by, sums)| (key(by), sums)))
     }
 
-    /// By app, -1 standing for all, time and rule type.
-    pub fn by_rule_type(&self, grain: Grain) -> Rows<(i64, i64, &str)> {
-        let keys = |(app, hour, rule_type, _): &(i64, i64, usize, Option<usize>)| {
-            [*app, ALL_APPS].map(|app| (app, grain.start(*hour), self.rule_texts.text(*rule_type)))
-        };
-        grouped(self.rules.iter().flat_map(|(by, sums)| keys(by).map(|key| (key, sums))))
+    /// By app, -1 standing for all, day and rule type.
+    pub fn by_rule_type_day(&self) -> Rows<(i64, i64, &str)> {
+        grouped(
+            self.rules.iter().flat_map(|(by, sums)| self.of_rule_type(by, Grain::Day).map(|key| (key, sums))),
+        )
+    }
+
+    /// The same by hour; with the minutes of each, packed.
+    pub fn by_rule_type_hour(&self) -> Rows<(i64, i64, &str), (Sums, Vec<u8>)> {
+        let mut hours: HashMap<(i64, i64, &str), (Sums, slots::Sums)> = HashMap::default();
+        for (by, added) in &self.rules {
+            let (_, minute, ..) = *by;
+            let counts = [added.inference_tokens, added.input_tokens, added.completion_tokens];
+            for key in self.of_rule_type(by, Grain::Hour) {
+                let (sums, minutes) = hours.entry(key).or_default();
+                sums.add(added);
+                let sums = minutes.entry(MINUTES.slot_of(minute)).or_default();
+                sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
+            }
+        }
+        packed(hours)
+    }
+
+    fn of_rule_type(
+        &self,
+        (app, minute, rule_type, _): &(i64, i64, usize, Option<usize>),
+        grain: Grain,
+    ) -> [(i64, i64, &str); 2] {
+        [*app, ALL_APPS].map(|app| (app, grain.start(*minute), self.rule_texts.text(*rule_type)))
     }
 
     /// Whom budgets can be of, attributes aside: what events of the batch count for.
@@ -303,6 +320,14 @@ fn add_to<K: Eq + Hash>(rows: &mut Places<K>, key: K, event: &Event) -> u32 {
     let (place, sums) = rows.entry(key).or_insert_with(|| (next, Sums::default()));
     sums.add_event(event);
     *place
+}
+
+/// Rows in order, with their slots as they are kept.
+fn packed<K: Copy + Ord>(rows: HashMap<K, (Sums, slots::Sums)>) -> Rows<K, (Sums, Vec<u8>)> {
+    let rows = rows.into_iter().map(|(key, (sums, slots))| (key, (sums, slots::pack(&slots))));
+    let mut rows: Vec<_> = rows.collect();
+    rows.sort_unstable_by_key(|(key, _)| *key);
+    rows
 }
 
 fn in_order<'a, K: Copy + Ord>(rows: impl Iterator<Item = (K, &'a Placed)>) -> Vec<(K, &'a Placed)> {

@@ -80,7 +80,7 @@ fn an_unknown_grain_is_refused() {
 
 prop_compose! {
     fn any_event()(
-        occurred_at in -3 * DAY..3 * DAY,
+        occurred_at in prop_oneof![-3 * DAY..3 * DAY, 0..2 * MINUTE],
         app_id in 0..3i64,
         user_id in prop::option::of(0..3i64),
         line in prop::sample::select(vec![
@@ -162,13 +162,11 @@ proptest! {
         let expected = naive(&events, |e| vec![(e.app_id, day(e), number(e))]);
         let days = batch.by_app_day(&NUMBERS);
         prop_assert_eq!(plain(days.iter().map(|(key, (sums, _))| (*key, sums.clone())).collect()), expected);
-        let counts = |[requests, _, input_tokens, completion_tokens, _]: [i64; 5]| {
-            crate::points::Sums { requests, input_tokens, completion_tokens }
-        };
-        let expected = naive(&events, |e| vec![(e.app_id, day(e), number(e), hour_of(e.occurred_at))]);
+        let counts = |[requests, _, input, completion, _]: [i64; 5]| [requests, input, completion];
+        let expected = naive(&events, |e| vec![(e.app_id, number(e), bucket(Grain::Hour, e.occurred_at))]);
         let expected: BTreeMap<_, _> = expected.into_iter().map(|(key, (sums, _))| (key, counts(sums))).collect();
         let hours = days.iter().flat_map(|((app, day, number), (_, hours))| {
-            hours::unpack(hours).map(Result::unwrap).map(|(hour, sums)| ((*app, *day, *number, hour), sums))
+            HOURS.unpack(hours, *day).map(Result::unwrap).map(|(hour, sums)| ((*app, *number, hour), sums))
         });
         prop_assert_eq!(hours.collect::<BTreeMap<_, _>>(), expected);
 
@@ -203,11 +201,23 @@ proptest! {
             e.rule.map(|rule| (bucket(grain, e.occurred_at), rule.rule_type, rule.task_id)).into_iter().collect()
         });
         prop_assert_eq!(plain(batch.by_rule(grain)), expected);
-        let expected = naive(&events, |e| {
-            let rule_type = e.rule.map(|rule| rule.rule_type).into_iter();
-            rule_type.flat_map(|rule_type| [e.app_id, -1].map(|app| (app, bucket(grain, e.occurred_at), rule_type))).collect()
+        let by_rule_type = |width: i64| {
+            naive(&events, |e| {
+                let rule_type = e.rule.map(|rule| rule.rule_type).into_iter();
+                let at = e.occurred_at.div_euclid(width) * width;
+                rule_type.flat_map(|rule_type| [e.app_id, -1].map(|app| (app, at, rule_type))).collect()
+            })
+        };
+        prop_assert_eq!(plain(batch.by_rule_type_day()), by_rule_type(DAY));
+        let hours = batch.by_rule_type_hour();
+        prop_assert_eq!(plain(hours.iter().map(|(key, (sums, _))| (*key, sums.clone())).collect()), by_rule_type(HOUR));
+        let counts = |[_, _, input, completion, inference]: [i64; 5]| [inference, input, completion];
+        let expected: BTreeMap<_, _> =
+            by_rule_type(MINUTE).into_iter().map(|(key, (sums, _))| (key, counts(sums))).collect();
+        let minutes = hours.iter().flat_map(|((app, hour, rule), (_, minutes))| {
+            MINUTES.unpack(minutes, *hour).map(Result::unwrap).map(|(minute, sums)| ((*app, minute, *rule), sums))
         });
-        prop_assert_eq!(plain(batch.by_rule_type(grain)), expected);
+        prop_assert_eq!(minutes.collect::<BTreeMap<_, _>>(), expected);
     }
 
     #[test]

@@ -37,18 +37,6 @@ pub struct Sums {
     pub completion_tokens: i64,
 }
 
-impl Sums {
-    pub fn try_add(&mut self, other: &Self) -> Result<(), Error> {
-        let add = |sum: &mut i64, added, name| {
-            *sum = sum.checked_add(added).ok_or(Error::SumOfPoints { name })?;
-            Ok(())
-        };
-        add(&mut self.requests, other.requests, "requests")?;
-        add(&mut self.input_tokens, other.input_tokens, "input_tokens")?;
-        add(&mut self.completion_tokens, other.completion_tokens, "completion_tokens")
-    }
-}
-
 /// Sums on the way: wide enough for every packing, so that no order of its points is refused that another is not.
 #[derive(Debug, Clone, Copy, Default)]
 struct Running {

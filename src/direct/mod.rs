@@ -1,16 +1,16 @@
 //! What rollups and ledger have of an app, read through their indexes in the active snapshot: to set up a plan over all of them
 //! takes longer than that. What cannot be read so is `None`, or false, and asked for by SQL, which says the same.
 
-use std::collections::BTreeSet;
+pub mod lines;
+
 use std::ffi::CStr;
 
 use llm_usage_core::calendar::{DAY, HOUR, next_month};
 use llm_usage_core::cut::Cut;
 use llm_usage_core::event::event_column;
-use llm_usage_core::{hours, points};
 use pgrx::pg_sys::panic::ErrorReport;
 
-use crate::error::{self, failed};
+use crate::error::failed;
 use crate::ledger;
 use crate::pg::lookup::{self, Is, Key};
 use crate::pg::rights::{Sees, may_select, seen};
@@ -25,24 +25,8 @@ pub struct Rollup {
     pub names: Names,
 }
 
-/// What apps did, each asked for by its `app_id`, with the hours of each day; and in which hours.
-pub const BY_APP_DAY: (&CStr, Names) =
-    (c"_by_app_day", &["bucket", "line", "requests", "input_tokens", "completion_tokens", "hours"]);
-pub const BY_APP_HOUR: &CStr = c"_by_app_hour";
-/// The points of apps' hours for which there was no room beside the sums.
-pub const BY_APP_POINTS: &CStr = c"_by_app_points";
-/// What was on lines, by 5 minutes.
-pub const BY_MODEL_5MIN: (&CStr, Names) =
-    (c"_by_model_5min", &["bucket", "points", "chunks", "input_tokens", "completion_tokens"]);
-/// The same of lines' 5 minutes.
-pub const BY_MODEL_POINTS: &CStr = c"_by_model_points";
-pub const MINUTES_5: i64 = HOUR / 12;
 /// What apps and LLMs did, by hour, who did nothing having no row.
 pub const BY_ENTITY_HOUR: &CStr = c"_by_entity_hour";
-/// What can stand on a line of a bill.
-pub const LINES: &CStr = c"_lines";
-/// The lines that each app has.
-pub const APP_LINES: (&CStr, Names) = (c"_app_lines", &["app_id", "line"]);
 
 /// A ledger, the columns that are read of it, and which of them are the id, the app and the time.
 pub struct Ledger {
@@ -142,69 +126,53 @@ impl Range {
         Ok(true)
     }
 
-    /// Hands over what an app's lines have of whole hours: the line, requests, input and completion.
-    pub fn hours_of_lines(&self, app: i64, mut add: impl FnMut(i64, [i64; 3])) -> Result<bool, ErrorReport> {
-        let Cut { first_hour, first_day, last_day, last_hour, .. } = self.cut;
-        if first_hour == last_hour {
-            return Ok(true);
-        }
-        let first = first_hour - first_hour.rem_euclid(DAY);
-        let key = [
-            (c"app_id", Is::Number(app)),
-            (c"bucket", Is::NotBefore(first)),
-            (c"bucket", Is::Before(last_hour)),
-        ];
-        let (table, names) = BY_APP_DAY;
-        lookup::rows(pg::relation(table), &[key], names, |row| {
-            let (day, line) = (row.instant(0), row.number(1));
-            if (first_day..last_day).contains(&day) {
-                add(line, [2, 3, 4].map(|column| row.number(column)));
-                return Ok(true);
-            }
-            for hour in hours::unpack(row.bytes(5)) {
-                let (hour, sums) = hour.map_err(|error| error::report(&error))?;
-                if (first_hour..last_hour).contains(&(day + i64::from(hour) * HOUR)) {
-                    add(line, [sums.requests, sums.input_tokens, sums.completion_tokens]);
-                }
-            }
-            Ok(true)
-        })
-    }
-
-    /// Hands over what an app's lines have of the parts of hours at the ends: the line, requests, input and completion.
-    pub fn edges_of_lines(&self, app: i64, mut add: impl FnMut(i64, [i64; 3])) -> Result<bool, ErrorReport> {
-        for (from, to) in self.cut.ends() {
-            if is_dropped(from, to)? {
-                return Ok(false);
-            }
-            let key = vec![(c"app_id", Is::Number(app)), (c"bucket", Is::At(from - from.rem_euclid(HOUR)))];
-            let is_read = app_points(&[key], |row| {
-                let found = points::by_part([(row.bytes(1), row.instant(0))], &[from, to]);
-                for (_, sums) in found.map_err(|error| error::report(&error))? {
-                    add(row.number(2), [sums.requests, sums.input_tokens, sums.completion_tokens]);
-                }
-                Ok(())
-            })?;
-            if !is_read {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    /// Hands over folded rows of the parts of hours at the ends: the range's apps' that are like a key, for which the ledger has an index
-    /// if it is asked for all.
+    /// Hands over folded rows of the parts of hours at the ends.
     pub fn edges(
         &self,
-        of: Option<Key>,
         mut add: impl FnMut(&Columns) -> Result<(), ErrorReport>,
     ) -> Result<bool, ErrorReport> {
-        for end in self.cut.ends() {
-            if !self.folded(self.apps.as_deref(), end, of, &mut add)? {
+        self.folded_within(self.cut.ends(), None, &mut add)
+    }
+
+    /// Hands over, of a rollup whose rows of hours hold their minutes, those of the parts of hours at the ends, each with the whole
+    /// minutes of its part.
+    pub fn minutes(
+        &self,
+        hours: &CStr,
+        of: &[Key],
+        names: Names,
+        mut add: impl FnMut(&Columns, (i64, i64)) -> Result<(), ErrorReport>,
+    ) -> Result<bool, ErrorReport> {
+        for (from, to) in self.cut.minutes() {
+            let hour = (c"bucket", Is::At(from - from.rem_euclid(HOUR)));
+            let keys: Vec<[Key; 2]> = of.iter().map(|of| [*of, hour]).collect();
+            let mut add = |row: &Columns| add(row, (from, to)).map(|()| true);
+            if is_dropped(from, to)? || !lookup::rows(pg::relation(hours), &keys, names, &mut add)? {
                 return Ok(false);
             }
         }
         Ok(true)
+    }
+
+    /// Hands over folded rows of the parts of minutes beside those, which are like a key; for it the ledger has an index if all apps are
+    /// asked for.
+    pub fn seconds(
+        &self,
+        of: Key,
+        mut add: impl FnMut(&Columns) -> Result<(), ErrorReport>,
+    ) -> Result<bool, ErrorReport> {
+        self.folded_within(self.cut.seconds(), Some(of), &mut add)
+    }
+
+    fn folded_within(
+        &self,
+        mut times: impl Iterator<Item = (i64, i64)>,
+        of: Option<Key>,
+        add: &mut impl FnMut(&Columns) -> Result<(), ErrorReport>,
+    ) -> Result<bool, ErrorReport> {
+        times.try_fold(true, |is_read, time| {
+            Ok(is_read && self.folded(self.apps.as_deref(), time, of, &mut *add)?)
+        })
     }
 
     /// The same of all events, by the apps that have a row of the hour: for a time alone the ledger has no index.
@@ -302,7 +270,7 @@ impl Range {
         &self,
         mut add: impl FnMut(&Columns) -> Result<(), ErrorReport>,
     ) -> Result<bool, ErrorReport> {
-        Ok(self.edges(None, &mut add)? && self.tail(None, add)?)
+        Ok(self.edges(&mut add)? && self.tail(None, add)?)
     }
 }
 
@@ -316,51 +284,6 @@ fn is_dropped(from: i64, to: i64) -> Result<bool, ErrorReport> {
         Ok(!is_dropped)
     })?;
     Ok(is_dropped || !is_told)
-}
-
-/// Hands over the bucket, the points and the line of apps' hours; false if that cannot be answered.
-pub fn app_points(
-    keys: &[Vec<Key>],
-    mut add: impl FnMut(&Columns) -> Result<(), ErrorReport>,
-) -> Result<bool, ErrorReport> {
-    const NAMES: Names = &["bucket", "points", "line", "chunks"];
-    let mut chunked = BTreeSet::new();
-    let is_read = lookup::rows(pg::relation(BY_APP_HOUR), keys, NAMES, |row| {
-        if row.number(3) > 0 {
-            chunked.insert(row.instant(0));
-        }
-        add(row).map(|()| true)
-    })?;
-    let is_chunked =
-        |key: &&Vec<Key>| key.iter().any(|(_, is)| matches!(is, Is::At(bucket) if chunked.contains(bucket)));
-    let keys: Vec<_> = keys.iter().filter(is_chunked).collect();
-    Ok(is_read && chunks(BY_APP_POINTS, &keys, add)?)
-}
-
-/// Hands over the bucket, the points and the line of chunks.
-pub fn chunks<'k>(
-    table: &CStr,
-    keys: &[impl AsRef<[Key<'k>]>],
-    mut add: impl FnMut(&Columns) -> Result<(), ErrorReport>,
-) -> Result<bool, ErrorReport> {
-    lookup::rows(pg::relation(table), keys, &["bucket", "points", "line"], |row| add(row).map(|()| true))
-}
-
-/// Hands over what is known of lines; false if that is not all of them.
-pub fn lines(
-    numbers: impl Iterator<Item = i64>,
-    names: Names,
-    mut add: impl FnMut(&Columns),
-) -> Result<bool, ErrorReport> {
-    let key = |line| Ok([(c"number", Is::Integer(i32::try_from(line).map_err(failed)?))]);
-    let keys: Vec<[Key; 1]> = numbers.map(key).collect::<Result<_, ErrorReport>>()?;
-    let mut found = 0;
-    lookup::rows(pg::relation(LINES), &keys, names, |row| {
-        add(row);
-        found += 1;
-        Ok(true)
-    })?;
-    Ok(found == keys.len())
 }
 
 /// Input and completion tokens of an event.
