@@ -222,6 +222,8 @@ CREATE FUNCTION llm_usage._budget_standing(b llm_usage.budgets, at timestamptz, 
                  other_currencies jsonb)
   LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
   SET search_path = pg_catalog, pg_temp
+  SET plan_cache_mode = force_generic_plan
+  SET enable_seqscan = off
 AS $$
 BEGIN
   SELECT p.period_start, p.period_end INTO period_start, period_end
