@@ -1,140 +1,28 @@
-//! Tyk AI Studio, `GET /api/v1/analytics/budget-usage` (seed 001_6e3cf813a8e94e5a).
+//! What apps and LLMs have spent, as the rollups and the tail have it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::CStr;
 
 use llm_usage_core::amount::Amount;
 use llm_usage_core::budget::Kind;
-use llm_usage_core::calendar::{DAY, Day, asked_days, day_start, month, next_month};
+use llm_usage_core::calendar::{day_start, month, next_month};
 use llm_usage_core::cut::Cut;
 use llm_usage_core::event::event_column;
-use llm_usage_core::money::Exact;
 use llm_usage_core::period::Period;
-use pgrx::datum::Date;
 use pgrx::pg_sys::panic::ErrorReport;
-use pgrx::prelude::*;
-use serde::Serialize;
 
+use super::{Entity, Shown, Spending};
 use crate::budget::kind;
 use crate::direct::lines::{self, BY_APP_DAY, BY_APP_HOUR, LINES};
 use crate::direct::{self, EVENTS, MOST_SCANS, Range, Rollup};
-use crate::error::failed;
 use crate::pg::decimal::Decimal;
 use crate::pg::lookup::{self, Is, Key};
 use crate::pg::row::{Columns, Names};
 use crate::{pg, query, settings};
 
-/// `models.BudgetUsage`, with all its keys always present.
-#[derive(Serialize)]
-struct BudgetUsage {
-    budget: Option<Exact>,
-    budget_start_date: Option<Day>,
-    entity_id: i64,
-    entity_type: &'static str,
-    name: String,
-    spent: Exact,
-    total_cost: Exact,
-    total_tokens: Exact,
-    usage: Exact,
-    user_email: Option<String>,
-    user_id: i64,
-}
-
-/// Spending of every LLM and App in its present budget period, and its cost and tokens over the asked days.
-#[pg_extern(schema = "llm_usage", stable, parallel_restricted)]
-fn budget_usage(
-    start_date: default!(Option<Date>, "NULL"),
-    end_date: default!(Option<Date>, "NULL"),
-) -> Result<pg::Json, ErrorReport> {
-    let today = pg::micros(pgrx::datum::datetime_support::now()).div_euclid(DAY);
-    let asked = asked_days(start_date.map(pg::days), end_date.map(pg::days), today);
-    let entities = match read(today, asked)? {
-        Some(entities) => entities,
-        None => ask(today, asked)?,
-    };
-    pg::json(&entities)
-}
-
-/// An LLM or an App, in the order of the answer.
-type Entity = (Kind, i64);
-
-/// What is shown of a budget.
-struct Shown {
-    amount: Amount,
-    start_date: Option<Day>,
-}
-
-#[derive(Default)]
-struct Spending {
-    spent: Amount,
-    total_cost: Amount,
-    total_tokens: i128,
-}
-
-/// What is known of an entity that is registered.
-#[derive(Default)]
-struct Registered {
-    name: Option<String>,
-    user_id: i64,
-    user_email: Option<String>,
-}
-
-impl BudgetUsage {
-    fn of(
-        (kind, id): Entity,
-        budget: Option<Shown>,
-        spending: Spending,
-        registered: Option<Registered>,
-    ) -> Result<Self, ErrorReport> {
-        let usage = match &budget {
-            Some(budget) => spending.spent.percentage_of(&budget.amount),
-            None => Amount::default(),
-        };
-        let (amount, start_date) = budget.map(|budget| (budget.amount, budget.start_date)).unzip();
-        let entity_type = kind.word();
-        let Registered { name, user_id, user_email } = registered.unwrap_or_default();
-        Ok(Self {
-            budget: amount.map(exact).transpose()?,
-            budget_start_date: start_date.flatten(),
-            entity_id: id,
-            entity_type,
-            name: name.unwrap_or_else(|| format!("{entity_type} {id}")),
-            spent: exact(spending.spent)?,
-            total_cost: exact(spending.total_cost)?,
-            total_tokens: spending.total_tokens.into(),
-            usage: exact(usage)?,
-            user_email,
-            user_id,
-        })
-    }
-}
-
-fn exact(amount: Amount) -> Result<Exact, ErrorReport> {
-    match amount.shortest() {
-        Amount::Short { mantissa, scale: 0 } => Ok(mantissa.into()),
-        amount => Exact::parse(&amount.to_string()).ok_or_else(|| failed("not a JSON number")),
-    }
-}
-
-fn ask(today: i64, (from_day, to_day): (i64, i64)) -> Result<Vec<BudgetUsage>, ErrorReport> {
-    let args = [today, from_day, to_day].map(|day| pg::date(day).into());
-    query::select(include_str!("budget_usage.sql"), &args, |row| {
-        let sum = |column| Ok::<_, ErrorReport>(row.amount(column)?.unwrap_or_default());
-        let start_date = row.any_day(4)?;
-        let budget = row.amount(3)?.map(|amount| Shown { amount, start_date });
-        let spending = Spending {
-            spent: sum(5)?,
-            total_cost: sum(6)?,
-            total_tokens: row.text(7)?.parse().map_err(failed)?,
-        };
-        let registered = Registered { name: row.get(8)?, user_id: row.id(9)?, user_email: row.get(10)? };
-        BudgetUsage::of((kind(&row.text(1)?)?, row.id(2)?), budget, spending, Some(registered))
-    })
-}
-
 /// A budget, and from when to when if that is not the calendar month.
-struct Budget {
-    shown: Shown,
+pub struct Budget {
+    pub shown: Shown,
     currency: String,
     period: Option<(i64, i64)>,
 }
@@ -153,6 +41,11 @@ impl<'a> Used<'a> {
     }
 }
 
+/// Whose such a row is.
+fn entity(row: &Columns) -> Result<Entity, ErrorReport> {
+    Ok((kind(row.text(0).unwrap_or_default())?, row.number(1)))
+}
+
 /// A cost, 0 for NULL.
 fn cost(row: &Columns, column: usize) -> Result<Amount, ErrorReport> {
     row.datum(column).map_or(Ok(Amount::default()), |cost| Decimal::new(cost).amount())
@@ -169,24 +62,26 @@ const BY_APP: Rollup = Rollup {
     names: &["bucket", "line", "input_tokens", "completion_tokens", "cost"],
 };
 
-/// As the rollups of whole months, the days of budgets that begin on another day, and the tail have it; `None` of days that are no
-/// whole months, too.
-fn read(today: i64, (from_day, to_day): (i64, i64)) -> Result<Option<Vec<BudgetUsage>>, ErrorReport> {
+/// Whole months of the rollups, the days that are asked for beside those, those of budgets that begin on another day, and the tail; `None`
+/// of what only SQL can tell.
+pub fn read(today: i64, (from_day, to_day): (i64, i64)) -> Result<Option<Entities>, ErrorReport> {
     const TABLES: [&CStr; 5] = [MONTHS, DAYS, BY_APP.days, BY_APP.hours, LINES];
     let this_month = month(day_start(today));
     let present = Cut::of(Some(this_month), Some(next_month(this_month)));
     let asked = Cut::of(Some(day_start(from_day)), Some(day_start(to_day)));
-    if (asked.first, asked.last) != (asked.first_month, asked.last_month) {
-        return Ok(None);
-    }
     let Some(range) = Range::of_apps(&EVENTS, Cut::of(None, None), &TABLES)? else { return Ok(None) };
+    let currency = settings::default_currency();
     let mut reading =
-        Reading { entities: budgets(today)?, currency: settings::default_currency(), present, asked };
-    let is_read = reading.months(&range)? && reading.periods()? && reading.tail(&range)?;
-    is_read.then(|| named(reading.entities)).transpose()
+        Reading { entities: budgets(today)?, currency, today: day_start(today), present, asked };
+    let is_read = reading.months(&range)?
+        && reading.days(&range, (asked.first, asked.first_month))?
+        && reading.days(&range, (asked.last_month, asked.last))?
+        && reading.periods()?
+        && reading.tail(&range)?;
+    Ok(is_read.then_some(reading.entities))
 }
 
-type Entities = BTreeMap<Entity, (Option<Budget>, Spending)>;
+pub type Entities = BTreeMap<Entity, (Option<Budget>, Spending)>;
 
 /// Those that have a budget.
 fn budgets(today: i64) -> Result<Entities, ErrorReport> {
@@ -207,6 +102,7 @@ struct Reading {
     entities: Entities,
     /// Of entities without a budget.
     currency: String,
+    today: i64,
     present: Cut,
     asked: Cut,
 }
@@ -238,11 +134,53 @@ impl Reading {
 
     /// What is of whole months.
     fn months(&mut self, range: &Range) -> Result<bool, ErrorReport> {
-        match self.present == self.asked {
+        let asked = Cut::of(Some(self.asked.first_month), Some(self.asked.last_month));
+        match self.present == asked {
             true => self.read_months(range, self.present, true, true),
             false => Ok(self.read_months(range, self.present, true, false)?
-                && self.read_months(range, self.asked, false, true)?),
+                && self.read_months(range, asked, false, true)?),
         }
+    }
+
+    /// What is of asked days that are no whole month, by who has anything in it.
+    fn days(&mut self, range: &Range, (from, to): (i64, i64)) -> Result<bool, ErrorReport> {
+        if from == to {
+            return Ok(true);
+        }
+        let (begin, end) = (month(from), next_month(from));
+        let Some(keys) = keys_of_months(Cut::of(Some(begin), Some(end)), range.apps.as_deref()) else {
+            return Ok(false);
+        };
+        let mut of_month = Vec::new();
+        let mut is_read = lookup::rows(pg::relation(MONTHS), &keys, BY_ENTITY, |row| {
+            let Used { currency, cost, tokens } = Used::of(row)?;
+            of_month.push((entity(row)?, currency.to_owned(), cost, tokens));
+            Ok(true)
+        })?;
+        let mut in_part: BTreeSet<Entity> = of_month.iter().map(|(entity, ..)| *entity).collect();
+        if !is_read || in_part.len() > MOST_SCANS {
+            return Ok(false);
+        }
+        // A month up to today is the whole month but of who has events that are dated ahead.
+        if from == begin && to > self.today {
+            let keys = keys_of_days(&in_part, (to, end));
+            in_part.clear();
+            is_read = lookup::rows(pg::relation(DAYS), &keys, BY_ENTITY, |row| {
+                in_part.insert(entity(row)?);
+                Ok(true)
+            })?;
+            for (entity, currency, cost, tokens) in of_month {
+                if !in_part.contains(&entity) {
+                    self.add(entity, &Used { currency: &currency, cost, tokens }, false, true);
+                }
+            }
+        }
+        let keys = keys_of_days(&in_part, (from, to));
+        is_read &= lookup::rows(pg::relation(DAYS), &keys, BY_ENTITY, |row| {
+            self.add(entity(row)?, &Used::of(row)?, false, true);
+            Ok(true)
+        })?;
+        Ok(is_read && self.llms(&range.narrowed(Cut::of(Some(from), Some(to))), false, true)?)
     }
 
     fn read_months(
@@ -254,15 +192,20 @@ impl Reading {
     ) -> Result<bool, ErrorReport> {
         let Some(keys) = keys_of_months(months, range.apps.as_deref()) else { return Ok(false) };
         let is_read = lookup::rows(pg::relation(MONTHS), &keys, BY_ENTITY, |row| {
-            let entity = (kind(row.text(0).unwrap_or_default())?, row.number(1));
+            let entity = entity(row)?;
             let is_in_period = is_present && self.period(entity).is_none();
             self.add(entity, &Used::of(row)?, is_in_period, is_asked);
             Ok(true)
         })?;
-        if !is_read || range.apps.is_none() {
-            return Ok(is_read);
+        Ok(is_read && self.llms(&range.narrowed(months), is_present, is_asked)?)
+    }
+
+    /// What LLMs have of a tenant's apps; those of all apps have rows of their own.
+    fn llms(&mut self, range: &Range, is_present: bool, is_asked: bool) -> Result<bool, ErrorReport> {
+        if range.apps.is_none() {
+            return Ok(true);
         }
-        let Some(llms) = llms_of_apps(&range.narrowed(months))? else { return Ok(false) };
+        let Some(llms) = llms_of_apps(range)? else { return Ok(false) };
         for ((llm, currency), (cost, tokens)) in llms {
             let is_in_period = is_present && self.period((Kind::Llm, llm)).is_none();
             self.add((Kind::Llm, llm), &Used { currency: &currency, cost, tokens }, is_in_period, is_asked);
@@ -274,16 +217,11 @@ impl Reading {
     fn periods(&mut self) -> Result<bool, ErrorReport> {
         let key = |((kind, id), (budget, _)): (&Entity, &(Option<Budget>, Spending))| {
             let (from, to) = budget.as_ref()?.period?;
-            Some([
-                (c"entity_type", Is::Named(kind.word())),
-                (c"entity_id", Is::Number(*id)),
-                (c"bucket", Is::NotBefore(from)),
-                (c"bucket", Is::Before(to)),
-            ])
+            Some(key_of_days((*kind, *id), (from, to)))
         };
         let keys: Vec<[Key; 4]> = self.entities.iter().filter_map(key).collect();
         lookup::rows(pg::relation(DAYS), &keys, BY_ENTITY, |row| {
-            self.add((kind(row.text(0).unwrap_or_default())?, row.number(1)), &Used::of(row)?, true, false);
+            self.add(entity(row)?, &Used::of(row)?, true, false);
             Ok(true)
         })
     }
@@ -311,6 +249,20 @@ impl Reading {
             Ok(())
         })
     }
+}
+
+/// The days of an entity.
+fn key_of_days((kind, id): Entity, (from, to): (i64, i64)) -> [Key<'static>; 4] {
+    [
+        (c"entity_type", Is::Named(kind.word())),
+        (c"entity_id", Is::Number(id)),
+        (c"bucket", Is::NotBefore(from)),
+        (c"bucket", Is::Before(to)),
+    ]
+}
+
+fn keys_of_days(entities: &BTreeSet<Entity>, days: (i64, i64)) -> Vec<[Key<'static>; 4]> {
+    entities.iter().map(|entity| key_of_days(*entity, days)).collect()
 }
 
 /// Of a tenant's apps one by one; `None` of more than are worth it.
@@ -357,20 +309,4 @@ fn llms_of_apps(range: &Range) -> Result<Option<Llms>, ErrorReport> {
         }
     })?;
     Ok(are_known.then_some(llms))
-}
-
-/// The answer, with the names by which entities are registered.
-fn named(entities: Entities) -> Result<Vec<BudgetUsage>, ErrorReport> {
-    let ids =
-        |of: Kind| entities.keys().filter(|(kind, _)| *kind == of).map(|(_, id)| *id).collect::<Vec<_>>();
-    let args = [ids(Kind::App).into(), ids(Kind::Llm).into()];
-    let registered = query::select(include_str!("registered.sql"), &args, |row| {
-        let registered = Registered { name: row.get(3)?, user_id: row.id(4)?, user_email: row.get(5)? };
-        Ok(((kind(&row.text(1)?)?, row.id(2)?), registered))
-    })?;
-    let mut registered: HashMap<Entity, Registered> = registered.into_iter().collect();
-    let usage = |(entity, (budget, spending)): (Entity, (Option<Budget>, Spending))| {
-        BudgetUsage::of(entity, budget.map(|budget| budget.shown), spending, registered.remove(&entity))
-    };
-    entities.into_iter().map(usage).collect()
 }
