@@ -13,7 +13,7 @@ use pgrx::pg_sys::panic::ErrorReport;
 
 use super::{Entity, Shown, Spending};
 use crate::budget::kind;
-use crate::direct::lines::{self, BY_APP_DAY, BY_APP_HOUR, LINES};
+use crate::direct::lines::{self, APP_LINES, BY_APP_DAY, BY_APP_HOUR, LINES};
 use crate::direct::{self, EVENTS, MOST_SCANS, Range, Rollup};
 use crate::pg::decimal::Decimal;
 use crate::pg::lookup::{self, Is, Key};
@@ -65,7 +65,7 @@ const BY_APP: Rollup = Rollup {
 /// Whole months of the rollups, the days that are asked for beside those, those of budgets that begin on another day, and the tail; `None`
 /// of what only SQL can tell.
 pub fn read(today: i64, (from_day, to_day): (i64, i64)) -> Result<Option<Entities>, ErrorReport> {
-    const TABLES: [&CStr; 5] = [MONTHS, DAYS, BY_APP.days, BY_APP.hours, LINES];
+    const TABLES: [&CStr; 6] = [MONTHS, DAYS, BY_APP.days, BY_APP.hours, LINES, APP_LINES.0];
     let this_month = month(day_start(today));
     let present = Cut::of(Some(this_month), Some(next_month(this_month)));
     let asked = Cut::of(Some(day_start(from_day)), Some(day_start(to_day)));
