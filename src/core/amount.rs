@@ -3,9 +3,8 @@
 use std::fmt;
 use std::ops::AddAssign;
 
-use bigdecimal::BigDecimal;
-use bigdecimal::Signed;
 use bigdecimal::num_bigint::BigInt;
+use bigdecimal::{BigDecimal, Signed, Zero};
 
 /// A decimal and its scale, the digits behind the point: a sum has the greatest of its parts', as in PostgreSQL.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,6 +54,13 @@ impl Amount {
             (mantissa, scale) = (mantissa / 10, scale - 1);
         }
         Self::Short { mantissa, scale }
+    }
+
+    pub fn is_zero(&self) -> bool {
+        match self {
+            Self::Short { mantissa, .. } => *mantissa == 0,
+            Self::Long(amount) => amount.is_zero(),
+        }
     }
 
     /// As a percentage of another, rounded half away from zero to ten digits behind the point; 0 where that is not above 0.
@@ -213,7 +219,9 @@ mod tests {
         #[test]
         fn it_is_written_as_a_big_decimal_is(amount in any_amount()) {
             let expected = amount.long().to_plain_string();
-            prop_assert_eq!(amount.to_string(), expected);
+            prop_assert_eq!(amount.to_string(), expected.clone());
+            prop_assert_eq!(amount.is_zero(), expected.chars().all(|digit| matches!(digit, '0' | '.' | '-')));
+            prop_assert!(amount.times(0).is_zero());
         }
 
         #[test]

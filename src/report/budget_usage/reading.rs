@@ -1,11 +1,11 @@
 //! What apps and LLMs have spent, as the rollups and the tail have it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::CStr;
 
 use llm_usage_core::amount::Amount;
 use llm_usage_core::budget::Kind;
-use llm_usage_core::calendar::{day_start, month, next_month};
+use llm_usage_core::calendar::{DAY, day_start, month, next_month};
 use llm_usage_core::cut::Cut;
 use llm_usage_core::event::event_column;
 use llm_usage_core::period::Period;
@@ -31,13 +31,17 @@ pub struct Budget {
 struct Used<'a> {
     currency: &'a str,
     cost: Amount,
-    tokens: i64,
+    tokens: i128,
 }
 
 impl<'a> Used<'a> {
     /// Of a row of [`BY_ENTITY`].
     fn of(row: &'a Columns) -> Result<Self, ErrorReport> {
-        Ok(Self { currency: row.text(2).unwrap_or_default(), cost: cost(row, 3)?, tokens: row.number(4) })
+        Ok(Self {
+            currency: row.text(2).unwrap_or_default(),
+            cost: cost(row, 3)?,
+            tokens: row.number(4).into(),
+        })
     }
 }
 
@@ -128,7 +132,7 @@ impl Reading {
             spending.total_cost += &used.cost;
         }
         if is_asked {
-            spending.total_tokens += i128::from(used.tokens);
+            spending.total_tokens += used.tokens;
         }
     }
 
@@ -142,8 +146,10 @@ impl Reading {
         }
     }
 
-    /// What is of asked days that are no whole month, by who has anything in it.
-    fn days(&mut self, range: &Range, (from, to): (i64, i64)) -> Result<bool, ErrorReport> {
+    /// What is of asked days that are no whole month, by who has anything in it: what is of those days, or of the month without its
+    /// other days, whichever are fewer.
+    fn days(&mut self, range: &Range, asked: (i64, i64)) -> Result<bool, ErrorReport> {
+        let (from, to) = asked;
         if from == to {
             return Ok(true);
         }
@@ -151,35 +157,45 @@ impl Reading {
         let Some(keys) = keys_of_months(Cut::of(Some(begin), Some(end)), range.apps.as_deref()) else {
             return Ok(false);
         };
-        let mut of_month = Vec::new();
-        let mut is_read = lookup::rows(pg::relation(MONTHS), &keys, BY_ENTITY, |row| {
+        let mut left = BTreeMap::<Entity, BTreeMap<String, (Amount, i128)>>::new();
+        let is_read = lookup::rows(pg::relation(MONTHS), &keys, BY_ENTITY, |row| {
             let Used { currency, cost, tokens } = Used::of(row)?;
-            of_month.push((entity(row)?, currency.to_owned(), cost, tokens));
+            left.entry(entity(row)?).or_default().insert(currency.to_owned(), (cost, tokens));
             Ok(true)
         })?;
-        let mut in_part: BTreeSet<Entity> = of_month.iter().map(|(entity, ..)| *entity).collect();
-        if !is_read || in_part.len() > MOST_SCANS {
+        if !is_read || left.len() > MOST_SCANS {
             return Ok(false);
         }
-        // A month up to today is the whole month but of who has events that are dated ahead.
-        if from == begin && to > self.today {
-            let keys = keys_of_days(&in_part, (to, end));
-            in_part.clear();
-            is_read = lookup::rows(pg::relation(DAYS), &keys, BY_ENTITY, |row| {
-                in_part.insert(entity(row)?);
-                Ok(true)
-            })?;
-            for (entity, currency, cost, tokens) in of_month {
-                if !in_part.contains(&entity) {
+        // What is dated ahead is little.
+        let length = |(from, to): (i64, i64)| to.min(self.today + DAY).saturating_sub(from).max(0);
+        let others = [(begin, from), (to, end)];
+        let mut one_by_one: Vec<Entity> = left.keys().copied().collect();
+        if others.into_iter().map(length).sum::<i64>() < length(asked) {
+            for days in others.into_iter().filter(|(from, to)| from < to) {
+                let is_read = read_days(&one_by_one, days, |entity, used| {
+                    let left = left.get_mut(&entity).and_then(|left| left.get_mut(used.currency));
+                    if let Some((cost, tokens)) = left {
+                        *cost += &used.cost.times(-1);
+                        *tokens -= used.tokens;
+                    }
+                })?;
+                if !is_read {
+                    return Ok(false);
+                }
+            }
+            // Who has nothing left may have had events that add up to nothing.
+            one_by_one.clear();
+            for (entity, left) in left {
+                if left.values().all(|(cost, tokens)| *tokens == 0 && cost.is_zero()) {
+                    one_by_one.push(entity);
+                    continue;
+                }
+                for (currency, (cost, tokens)) in left {
                     self.add(entity, &Used { currency: &currency, cost, tokens }, false, true);
                 }
             }
         }
-        let keys = keys_of_days(&in_part, (from, to));
-        is_read &= lookup::rows(pg::relation(DAYS), &keys, BY_ENTITY, |row| {
-            self.add(entity(row)?, &Used::of(row)?, false, true);
-            Ok(true)
-        })?;
+        let is_read = read_days(&one_by_one, asked, |entity, used| self.add(entity, &used, false, true))?;
         Ok(is_read && self.llms(&range.narrowed(Cut::of(Some(from), Some(to))), false, true)?)
     }
 
@@ -240,7 +256,7 @@ impl Reading {
             let used = Used {
                 currency: event.text(CURRENCY).unwrap_or_default(),
                 cost: cost(event, COST)?,
-                tokens: input + completion,
+                tokens: (input + completion).into(),
             };
             for entity in [(Kind::App, event.number(APP)), (Kind::Llm, event.number(LLM))] {
                 let period = self.period(entity).unwrap_or(present);
@@ -261,8 +277,17 @@ fn key_of_days((kind, id): Entity, (from, to): (i64, i64)) -> [Key<'static>; 4] 
     ]
 }
 
-fn keys_of_days(entities: &BTreeSet<Entity>, days: (i64, i64)) -> Vec<[Key<'static>; 4]> {
-    entities.iter().map(|entity| key_of_days(*entity, days)).collect()
+/// Hands over what entities have of days.
+fn read_days(
+    entities: &[Entity],
+    days: (i64, i64),
+    mut add: impl FnMut(Entity, Used),
+) -> Result<bool, ErrorReport> {
+    let keys: Vec<_> = entities.iter().map(|entity| key_of_days(*entity, days)).collect();
+    lookup::rows(pg::relation(DAYS), &keys, BY_ENTITY, |row| {
+        add(entity(row)?, Used::of(row)?);
+        Ok(true)
+    })
 }
 
 /// Of a tenant's apps one by one; `None` of more than are worth it.
@@ -283,16 +308,16 @@ fn keys_of_months(months: Cut, apps: Option<&[i64]>) -> Option<Vec<Vec<Key<'stat
 }
 
 /// What each LLM has in a currency: cost and tokens.
-type Llms = HashMap<(i64, String), (Amount, i64)>;
+type Llms = HashMap<(i64, String), (Amount, i128)>;
 
 /// Of a tenant's apps; `None` if that cannot be told.
 fn llms_of_apps(range: &Range) -> Result<Option<Llms>, ErrorReport> {
-    let mut lines = HashMap::<i64, (Amount, i64)>::new();
+    let mut lines = HashMap::<i64, (Amount, i128)>::new();
     for app in range.apps.iter().flatten() {
         let is_read = range.kept(&BY_APP, &[(c"app_id", Is::Number(*app))], |row| {
             let (sum, tokens) = lines.entry(row.number(1)).or_default();
             *sum += &cost(row, 4)?;
-            *tokens += row.number(2) + row.number(3);
+            *tokens += i128::from(row.number(2) + row.number(3));
             Ok(())
         })?;
         if !is_read {
