@@ -89,12 +89,12 @@ SELECT * FROM llm_usage.model_activity_between('nobody', '{2025-03-01Z}', NULL);
 -- Budgets between any days are what the sums of each day say, of what was taken back and of what is dated ahead, too.
 BEGIN;
 INSERT INTO llm_usage.usage_events (occurred_at, app_id, llm_id, model, prompt_tokens, cost, currency)
-SELECT date_trunc('day', now()) + n * interval '13 hours', 60 + (n + 90) % 3 + (n + 90) % 5 / 4 * 10, 60 + n % 2, 'days', n + 100, (n + 100) * 0.01, CASE WHEN n % 7 = 0 THEN 'EUR' ELSE 'USD' END
+SELECT date_trunc('day', now()) + n * interval '13 hours', CASE WHEN n % 2 = 0 AND n < -60 THEN 80 ELSE 60 + (n + 90) % 3 + (n + 90) % 5 / 4 * 10 END, 60 + n % 2, 'days', n + 100, (n + 100) * 0.01, CASE WHEN n % 7 = 0 THEN 'EUR' ELSE 'USD' END
   FROM generate_series(-90, 20) n;
 SELECT count(llm_usage.void_usage(e.id, 'taken back')) AS taken_back FROM llm_usage.usage_events e WHERE e.model = 'days' AND e.app_id >= 70;
 SELECT llm_usage.fold() > 0 AS folded;
 SELECT count(*) AS ranges, count(*) FILTER (WHERE asked.answer IS DISTINCT FROM plain.answer) AS differ,
-       bool_or(asked.answer::text LIKE '%["App", 71, "0", "0", %') AS of_nothing
+       bool_or(asked.answer::text LIKE '%["App", 80, "0", "0", %') AS of_nothing
   FROM (SELECT now()::date + f AS first, now()::date + f + w AS last FROM generate_series(-46, 8, 2) f, unnest('{0, 1, 2, 5, 12, 16, 24, 29, 30, 31, 45, 64}'::int[]) w) r
  CROSS JOIN LATERAL (
    SELECT jsonb_agg(jsonb_build_array(b -> 'entity_type', b -> 'entity_id', b ->> 'total_tokens', b ->> 'total_cost', b ->> 'spent')) AS answer
