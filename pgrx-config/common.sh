@@ -61,6 +61,13 @@ install_python() {
   cp "$1" "$2/"
 }
 
+# unpack_package PACKAGE DIRECTORY: what a package of Debian's holds, without installing it.
+unpack_package() {
+  mkdir -p "$2"
+  (cd "$2" && rm -f "$1"_*.deb && { apt-get -qq download "$1" 2>/dev/null ||
+    { $sudo apt-get update -qq && apt-get -qq download "$1"; }; } && dpkg-deb -x "$1"_*.deb .)
+}
+
 # start_cluster DIRECTORY [OPTIONS]: initdb once, then start; sockets only, in a directory that only this user can enter.
 start_cluster() {
   # A server that has it appends a backtrace to the DETAIL of errors.

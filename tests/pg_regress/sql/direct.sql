@@ -60,9 +60,11 @@ CREATE TRIGGER refuse BEFORE INSERT ON llm_usage.usage_events FOR EACH STATEMENT
 SELECT llm_usage.record_usage('m', app_id => 4);
 SELECT llm_usage.record_usage('m', app_id => 4, request_id => 'refused');
 DROP TRIGGER refuse ON llm_usage.usage_events;
-SELECT format('CREATE TRIGGER refuse BEFORE INSERT ON llm_usage.usage_events_%s FOR EACH ROW EXECUTE FUNCTION refuse()', to_char(now() AT TIME ZONE 'UTC', 'YYYY_MM')) \gexec
+SELECT format('CREATE TRIGGER refuse BEFORE INSERT ON llm_usage.usage_events_%s FOR EACH ROW EXECUTE FUNCTION refuse()', to_char(now() AT TIME ZONE 'UTC', 'YYYY_MM')) AS statement \gset
+:statement;
 SELECT llm_usage.record_usage('m', app_id => 4);
-SELECT format('DROP TRIGGER refuse ON llm_usage.usage_events_%s', to_char(now() AT TIME ZONE 'UTC', 'YYYY_MM')) \gexec
+SELECT format('DROP TRIGGER refuse ON llm_usage.usage_events_%s', to_char(now() AT TIME ZONE 'UTC', 'YYYY_MM')) AS statement \gset
+:statement;
 -- Nothing of it was written, nor its key taken.
 SELECT status FROM llm_usage.record_usage('m', app_id => 4, request_id => 'refused');
 -- What is billed is the same however it is given.
@@ -72,7 +74,7 @@ SELECT r -> 'known' -> 0 ->> 'status' AS status FROM llm_usage.record_usage_batc
 SELECT given FROM llm_usage.conflicts WHERE request_id = 'same';
 -- Constraints and columns of one's own.
 ALTER TABLE llm_usage.usage_events ADD CONSTRAINT no_model_x CHECK (model <> 'x');
-\set VERBOSITY terse
+\set VERBOSITY sqlstate
 SELECT llm_usage.record_usage('x');
 \set VERBOSITY default
 SELECT status FROM llm_usage.record_usage('y');
