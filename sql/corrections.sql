@@ -30,12 +30,19 @@ COMMENT ON COLUMN llm_usage.corrections.first_id IS 'The first row that was appe
 COMMENT ON COLUMN llm_usage.corrections.last_id IS 'The last such row.';
 
 -- What stands of an event after all its corrections: a row for each line of a report that is not back at nothing. To take it
--- back is to append it with the opposite sign. (As jsonb 1 equals 1.0, which reports tell apart. As one row, it may lack columns that
--- were added to the ledger since.)
+-- back is to append it with the opposite sign. (As jsonb 1 equals 1.0, which reports tell apart. Row by row, since it lacks columns
+-- that were added to the ledger since.)
 CREATE FUNCTION llm_usage._standing(event bigint) RETURNS SETOF llm_usage.usage_events
-  LANGUAGE sql STABLE
-  BEGIN ATOMIC
-    SELECT ROW(NULL::bigint, e.occurred_at, e.app_id, e.llm_id, e.user_id, event,
+  LANGUAGE plpgsql STABLE
+  SET search_path = pg_catalog, pg_temp
+  SET plan_cache_mode = force_generic_plan
+  SET enable_seqscan = off
+AS $$
+DECLARE
+  line llm_usage.usage_events;
+BEGIN
+  FOR line IN
+    SELECT NULL::bigint, e.occurred_at, e.app_id, e.llm_id, e.user_id, event,
            sum(e.prompt_tokens)::integer, sum(e.cache_read_tokens)::integer, sum(e.cache_write_tokens)::integer,
            sum(e.completion_tokens)::integer, sum(e.reasoning_tokens)::integer, sum(e.inference_tokens)::integer,
            sum(e.cache_write_1h_tokens)::integer, sum(e.prompt_audio_tokens)::integer,
@@ -44,7 +51,7 @@ CREATE FUNCTION llm_usage._standing(event bigint) RETURNS SETOF llm_usage.usage_
            sum(e.prompt_image_tokens)::integer, sum(e.prompt_video_tokens)::integer, sum(e.completion_image_tokens)::integer,
            sum(e.completion_video_tokens)::integer, sum(e.unaccounted_tokens)::integer,
            sum(llm_usage._requests(e.requests, e.corrects))::smallint, e.priced, e.currency, e.model, e.vendor, sum(e.cost),
-           sum(e.reported_cost), e.service_tier, e.quality, e.rule_type, e.task_id, e.request_id, e.attrs::text::jsonb)::llm_usage.usage_events
+           sum(e.reported_cost), e.service_tier, e.quality, e.rule_type, e.task_id, e.request_id, e.attrs::text::jsonb
       FROM (SELECT o.* FROM llm_usage.usage_events o WHERE o.id = event
             UNION ALL
             SELECT c.* FROM llm_usage.usage_events c WHERE c.corrects = event) e
@@ -57,23 +64,33 @@ CREATE FUNCTION llm_usage._standing(event bigint) RETURNS SETOF llm_usage.usage_
             coalesce(sum(e.cache_read_audio_tokens), 0), coalesce(sum(e.cache_read_image_tokens), 0),
             coalesce(sum(e.prompt_image_tokens), 0), coalesce(sum(e.prompt_video_tokens), 0),
             coalesce(sum(e.completion_image_tokens), 0), coalesce(sum(e.completion_video_tokens), 0),
-            coalesce(sum(e.unaccounted_tokens), 0), coalesce(sum(e.cost), 0), coalesce(sum(e.reported_cost), 0)) <> (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
-  END;
+            coalesce(sum(e.unaccounted_tokens), 0), coalesce(sum(e.cost), 0), coalesce(sum(e.reported_cost), 0)) <> (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+  LOOP
+    RETURN NEXT line;
+  END LOOP;
+END $$;
 
 -- The event as it stands: the line that has its request, with what hand corrections of it in the same currency add.
 CREATE FUNCTION llm_usage._standing_event(event bigint) RETURNS SETOF llm_usage.usage_events
-  LANGUAGE sql STABLE
-  BEGIN ATOMIC
+  LANGUAGE plpgsql STABLE
+  SET search_path = pg_catalog, pg_temp
+  SET plan_cache_mode = force_generic_plan
+  SET enable_seqscan = off
+AS $$
+DECLARE
+  standing llm_usage.usage_events;
+BEGIN
+  FOR standing IN
     WITH line AS MATERIALIZED (
       SELECT s.* FROM llm_usage._standing(event) s
     )
-    SELECT ROW(NULL::bigint, l.occurred_at, l.app_id, l.llm_id, l.user_id, l.corrects,
+    SELECT NULL::bigint, l.occurred_at, l.app_id, l.llm_id, l.user_id, l.corrects,
            s.prompt_tokens, s.cache_read_tokens, s.cache_write_tokens, s.completion_tokens, s.reasoning_tokens, s.inference_tokens,
            s.cache_write_1h_tokens, s.prompt_audio_tokens, s.completion_audio_tokens,
            s.cache_read_audio_tokens, s.cache_read_image_tokens, s.prompt_image_tokens, s.prompt_video_tokens,
            s.completion_image_tokens, s.completion_video_tokens, s.unaccounted_tokens, l.requests, l.priced,
            l.currency, l.model, l.vendor, CASE WHEN l.cost IS NOT NULL THEN s.cost END, s.reported_cost, l.service_tier, l.quality,
-           l.rule_type, l.task_id, l.request_id, l.attrs)::llm_usage.usage_events
+           l.rule_type, l.task_id, l.request_id, l.attrs
       FROM (SELECT * FROM line WHERE line.requests > 0 LIMIT 1) l
      CROSS JOIN LATERAL (
         SELECT sum(o.prompt_tokens)::integer AS prompt_tokens, sum(o.cache_read_tokens)::integer AS cache_read_tokens,
@@ -89,8 +106,11 @@ CREATE FUNCTION llm_usage._standing_event(event bigint) RETURNS SETOF llm_usage.
                sum(o.completion_image_tokens)::integer AS completion_image_tokens,
                sum(o.completion_video_tokens)::integer AS completion_video_tokens,
                sum(o.unaccounted_tokens)::integer AS unaccounted_tokens, sum(o.cost) AS cost, sum(o.reported_cost) AS reported_cost
-          FROM line o WHERE o.currency = l.currency) s;
-  END;
+          FROM line o WHERE o.currency = l.currency) s
+  LOOP
+    RETURN NEXT standing;
+  END LOOP;
+END $$;
 
 -- Whether what stands of an event is of a month that was dropped: a better figure may have moved it there. (A function in SQL would
 -- keep its plan to the end of the transaction, whatever partitions are made meanwhile.)
@@ -182,7 +202,7 @@ BEGIN
       FROM llm_usage._standing(event) s
      CROSS JOIN LATERAL llm_usage._signed_rows(-1, s.requests) t
      WHERE replacement IS NOT DISTINCT FROM NULL
-        OR s.currency = (SELECT l.currency FROM llm_usage._standing_event(event) l)
+        OR s.currency = (SELECT l.currency FROM llm_usage._standing(event) l WHERE l.requests > 0 LIMIT 1)
     RETURNING e.id
   )
   SELECT array_agg(t.id ORDER BY t.id) INTO taken_back FROM taken t;

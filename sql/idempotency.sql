@@ -45,6 +45,7 @@ CREATE FUNCTION llm_usage._settle(of_app bigint, of_source text, of_request text
   RETURNS llm_usage.recorded
   LANGUAGE plpgsql
   SET search_path = pg_catalog, pg_temp
+  SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE
   key       llm_usage._request_keys;

@@ -82,6 +82,13 @@ thread_local! {
     static PLANS: RefCell<HashMap<&'static str, Plan>> = RefCell::default();
 }
 
+const BY_INDEX: [(&CStr, &CStr); 4] = [
+    (c"plan_cache_mode", c"force_generic_plan"),
+    (c"jit", c"off"),
+    (c"enable_seqscan", c"off"),
+    (c"enable_bitmapscan", c"off"),
+];
+
 /// Runs a query in the caller's snapshot.
 pub fn select<T>(
     query: &'static str,
@@ -97,13 +104,7 @@ pub fn select_by_index<T>(
     args: &[DatumWithOid],
     shape: impl FnMut(Row) -> Result<T, ErrorReport>,
 ) -> Result<Vec<T>, ErrorReport> {
-    const SETTINGS: [(&CStr, &CStr); 4] = [
-        (c"plan_cache_mode", c"force_generic_plan"),
-        (c"jit", c"off"),
-        (c"enable_seqscan", c"off"),
-        (c"enable_bitmapscan", c"off"),
-    ];
-    with_settings(&SETTINGS, || run(query, args, Sees::CallersRows, shape))
+    with_settings(&BY_INDEX, || run(query, args, Sees::CallersRows, shape))
 }
 
 /// Writes a row of a table of ours, its types and values in the order of the names, without a plan where that can be, else by a
@@ -137,6 +138,15 @@ pub fn select_latest<T>(
     shape: impl FnMut(Row) -> Result<T, ErrorReport>,
 ) -> Result<Vec<T>, ErrorReport> {
     run(query, args, Sees::LatestRows, shape)
+}
+
+/// As [`select_latest`], by a plan as that of [`select_by_index`].
+pub fn select_latest_by_index<T>(
+    query: &'static str,
+    args: &[DatumWithOid],
+    shape: impl FnMut(Row) -> Result<T, ErrorReport>,
+) -> Result<Vec<T>, ErrorReport> {
+    with_settings(&BY_INDEX, || run(query, args, Sees::LatestRows, shape))
 }
 
 fn run<T>(

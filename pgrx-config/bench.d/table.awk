@@ -69,6 +69,7 @@ function write_table() {
   write_line("plain table, a statement trigger counts", "counters")
   write_line("plain table, with a request_id", "plain_key")
   write_line("record_usage, record_usage_batch, with a key", "keyed")
+  write_line("the same, all known from before", "retried")
   write_line("record_response, record_response_batch, priced", "response")
   write_line("plain table, all rows of one app", "plain_one_app")
   write_line("the same, a statement trigger counts", "counters_one_app")

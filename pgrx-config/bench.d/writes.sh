@@ -31,6 +31,11 @@ write_rate() {
     plain_key) rate plain "$rows-key" 200 ;;
     recorded) rate llm_usage "$rows-function" 200 ;;
     keyed) rate llm_usage "$rows-keyed" 200 ;;
+    retried)
+      for any in $(seq 100); do
+        sed -e 1d -e "s/:any/$any/g" "$root/pgrx-config/bench.d/writes/hundred-retried.sql"
+      done | PGOPTIONS="-c search_path=llm_usage,pg_catalog" run >/dev/null
+      rate llm_usage "$rows-retried" 200 ;;
     response) rate llm_usage "$rows-response" 200 ;;
     triggered) rate triggered "$rows" 200 ;;
     given) rate llm_usage "$rows" 200 ;;
@@ -68,7 +73,7 @@ writes() {
       for commit in off on; do
         against plain triggered given recorded priced folded counters
         against plain_one_app counters_one_app
-        against plain_key keyed response
+        against plain_key keyed retried response
       done
     done
   done

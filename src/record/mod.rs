@@ -16,11 +16,13 @@ use crate::{given_id, ledger, pg, query};
 
 pub mod batch;
 mod event;
+mod known;
 
 pub use event::Event;
 
 /// How often a key may be given back between two looks at it.
 const MOST_TRIES: u32 = 20;
+const NOT_A_KEY: &str = "a request key is neither new nor known: is there a unique index of your own?";
 
 /// What became of an event: `llm_usage.recorded`.
 pub struct Recorded {
@@ -92,8 +94,13 @@ fn try_to_record(mut events: Vec<Event>, tries: u32) -> Result<Vec<Recorded>, Er
     if !known.is_empty() {
         let of_known = ids.into_iter().zip(&is_known).filter(|(_, is_known)| **is_known);
         given_id::release(&of_known.map(|(id, _)| id).collect::<Vec<i64>>());
-        for place in known {
-            recorded[place] = Some(settle(&events[place], tries)?);
+        for (settled, place) in known::settle(&events, &known)?.into_iter().zip(known) {
+            recorded[place] = Some(match (settled, tries.checked_sub(1)) {
+                (Some(settled), _) => settled,
+                // The key was given back since.
+                (None, Some(tries)) => record_again(events[place].clone(), tries)?,
+                (None, None) => return Err(failed(NOT_A_KEY)),
+            });
         }
     }
     recorded.into_iter().map(|recorded| recorded.ok_or_else(|| failed("an event was left out"))).collect()
@@ -224,28 +231,6 @@ fn insert_event(event: &Event) -> Result<Recorded, ErrorReport> {
     let args: Vec<DatumWithOid> =
         given.map(|column| pg::argument(row.datum(column), ledger::TYPES[column])).collect();
     told(include_str!("insert_event.sql"), &args)
-}
-
-/// What becomes of an event whose key was known a moment ago: the key may have been given back since.
-fn settle(event: &Event, tries: u32) -> Result<Recorded, ErrorReport> {
-    let given = event.given()?;
-    let args = [
-        event.app_id().into(),
-        event.source.as_str().into(),
-        pg::argument(event.request_id(), pg_sys::TEXTOID),
-        event.billed().into(),
-        pg::argument(event.quality(), pg_sys::TEXTOID),
-        given.as_str().into(),
-        pg::argument(event.attrs(), pg_sys::JSONBOID),
-    ];
-    let settled = told(include_str!("settle.sql"), &args)?;
-    match (settled.id, tries.checked_sub(1)) {
-        (Some(_), _) => Ok(settled),
-        (None, Some(tries)) => record_again(event.clone(), tries),
-        (None, None) => {
-            Err(failed("a request key is neither new nor known: is there a unique index of your own?"))
-        }
-    }
 }
 
 /// What a statement says of the one event that it is about.

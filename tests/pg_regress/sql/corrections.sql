@@ -228,3 +228,56 @@ SELECT count(*) > 0 AS maintained FROM llm_usage.maintain();
 SELECT status FROM llm_usage.correct_usage(:kept, completion_tokens => 7);
 SELECT status FROM llm_usage.void_usage(:kept);
 ROLLBACK;
+
+-- Plain retries are answered all at once, without what is done for one that changes something: the answers are the same.
+CREATE TEMP TABLE keys (key text, tokens bigint);
+CREATE FUNCTION pg_temp.keyed(key text, quality text DEFAULT NULL, of_cost numeric DEFAULT 0.50, at timestamptz DEFAULT '2025-07-01Z') RETURNS bigint
+  LANGUAGE sql AS $$
+  INSERT INTO keys VALUES (key, 5);
+  SELECT id FROM llm_usage.record_usage('nobody-s', app_id => 5, prompt_tokens => 5, cost => of_cost, request_id => key, quality => quality, occurred_at => at);
+$$;
+SELECT least(pg_temp.keyed('plain'), pg_temp.keyed('unpriced', of_cost => NULL), pg_temp.keyed('estimated', 'estimated')) > 0 AS recorded;
+SELECT status FROM llm_usage.void_usage(pg_temp.keyed('voided'));
+SELECT status FROM llm_usage.void_usage(pg_temp.keyed('estimated and voided', 'estimated'));
+SELECT status FROM llm_usage.correct_usage(pg_temp.keyed('corrected'), prompt_tokens => 9, cost => 0.7, currency => 'EUR');
+SELECT status FROM llm_usage.correct_usage(pg_temp.keyed('moved'), app_id => 6);
+SELECT pg_temp.keyed('superseded', 'estimated') > 0 AS recorded;
+UPDATE keys SET tokens = 7 WHERE key = 'superseded';
+SELECT status FROM llm_usage.record_usage('nobody-s', app_id => 5, prompt_tokens => 7, cost => 0.50, request_id => 'superseded', occurred_at => '2025-07-02Z');
+INSERT INTO llm_usage.usage_events (occurred_at, app_id, model, corrects, prompt_tokens, cost)
+VALUES ('2025-07-01Z', 5, 'nobody-s', pg_temp.keyed('by hand'), 3, 0.25);
+SELECT pg_temp.keyed('dropped', at => '2020-03-01Z') > 0 AS recorded;
+SELECT count(*) > 0 AS maintained FROM llm_usage.maintain();
+SELECT llm_usage.fold() > 0 AS folded, llm_usage.drop_month('2020-03-01') AS dropped;
+CREATE FUNCTION pg_temp.answers(key text, tokens bigint, quality text, OUT fast llm_usage.recorded, OUT slow llm_usage.recorded)
+  LANGUAGE plpgsql AS $$
+DECLARE
+  kept llm_usage._request_keys;
+  said jsonb := jsonb_build_object('model', 'nobody-s', 'app_id', 5, 'prompt_tokens', tokens, 'cost', 0.50, 'quality', quality, 'request_id', key);
+BEGIN
+  SELECT * INTO kept FROM llm_usage._request_keys k WHERE k.app_id = 5 AND k.request_id = key;
+  IF key = 'unpriced' THEN
+    said := said - 'cost';
+  END IF;
+  BEGIN
+    SELECT * INTO fast FROM llm_usage.record_usage('nobody-s', app_id => 5, prompt_tokens => tokens, request_id => key, quality => quality,
+                                                   cost => (said ->> 'cost')::numeric);
+    RAISE EXCEPTION 'undone' USING ERRCODE = 'UNDON';
+  EXCEPTION WHEN SQLSTATE 'UNDON' THEN
+  END;
+  BEGIN
+    slow := llm_usage._settle(5, '', key, CASE WHEN tokens = (SELECT k.tokens FROM keys k WHERE k.key = answers.key) THEN kept.billed
+                                               ELSE 'ffffffff-ffff-ffff-ffff-ffffffffffff' END, quality, jsonb_strip_nulls(said));
+    RAISE EXCEPTION 'undone' USING ERRCODE = 'UNDON';
+  EXCEPTION WHEN SQLSTATE 'UNDON' THEN
+  END;
+END $$;
+SELECT k.key, c.tokens, q.quality, (a.slow).status, (a.slow).cost, (a.slow).currency, a.fast IS NOT DISTINCT FROM a.slow AS is_the_same
+  FROM keys k, (VALUES (5), (7), (8)) c (tokens), (VALUES (NULL), ('estimated')) q (quality),
+       LATERAL pg_temp.answers(k.key, c.tokens, q.quality) a
+ ORDER BY 1, 2, 3;
+-- Of what a batch says of a key again, each is told what was so before it.
+SELECT json_array_elements(r -> 'known') ->> 'status' AS status
+  FROM llm_usage.record_usage_batch((SELECT jsonb_agg(jsonb_build_object('model', 'nobody-s', 'app_id', 5, 'prompt_tokens', s.tokens, 'cost', 0.50,
+           'quality', s.quality, 'request_id', 'estimated') ORDER BY s.place)
+         FROM (VALUES (1, 5, 'estimated'), (2, 6, NULL), (3, 6, NULL), (4, 5, 'estimated'), (5, 7, NULL)) s (place, tokens, quality))) r;
