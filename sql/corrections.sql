@@ -41,6 +41,17 @@ AS $$
 DECLARE
   line llm_usage.usage_events;
 BEGIN
+  -- Mostly it is what was recorded.
+  IF NOT EXISTS (SELECT FROM llm_usage.usage_events c WHERE c.corrects = event) THEN
+    SELECT * INTO line FROM llm_usage.usage_events e WHERE e.id = event;
+    IF FOUND AND llm_usage._requests(line.requests, line.corrects) > 0 THEN
+      line.requests := llm_usage._requests(line.requests, line.corrects);
+      line.id := NULL;
+      line.corrects := event;
+      RETURN NEXT line;
+      RETURN;
+    END IF;
+  END IF;
   FOR line IN
     SELECT NULL::bigint, e.occurred_at, e.app_id, e.llm_id, e.user_id, event,
            sum(e.prompt_tokens)::integer, sum(e.cache_read_tokens)::integer, sum(e.cache_write_tokens)::integer,
@@ -78,11 +89,19 @@ CREATE FUNCTION llm_usage._standing_event(event bigint) RETURNS SETOF llm_usage.
   SET enable_seqscan = off
 AS $$
 DECLARE
+  lines    llm_usage.usage_events[] := ARRAY(SELECT s FROM llm_usage._standing(event) s);
   standing llm_usage.usage_events;
 BEGIN
+  IF cardinality(lines) = 1 THEN
+    standing := lines[1];
+    IF standing.requests > 0 THEN
+      RETURN NEXT standing;
+    END IF;
+    RETURN;
+  END IF;
   FOR standing IN
     WITH line AS MATERIALIZED (
-      SELECT s.* FROM llm_usage._standing(event) s
+      SELECT l.* FROM unnest(lines) l
     )
     SELECT NULL::bigint, l.occurred_at, l.app_id, l.llm_id, l.user_id, l.corrects,
            s.prompt_tokens, s.cache_read_tokens, s.cache_write_tokens, s.completion_tokens, s.reasoning_tokens, s.inference_tokens,
