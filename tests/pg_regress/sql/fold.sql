@@ -324,8 +324,8 @@ SELECT llm_usage.fold() >= 0 AS folded, count(*) FROM llm_usage.verify();
 
 -- A partition of one's own without a key: it is read by SQL.
 CREATE TABLE keyless (LIKE llm_usage.usage_events);
-ALTER TABLE llm_usage.usage_events ATTACH PARTITION keyless FOR VALUES FROM ('2031-01-01Z') TO ('2031-02-01Z');
-INSERT INTO llm_usage.usage_events (occurred_at, app_id, model, prompt_tokens, cost) VALUES ('2031-01-05 10:10Z', 79, 'x', 1, 1), (now(), 79, 'x', 2, 2);
+ALTER TABLE llm_usage.usage_events ATTACH PARTITION keyless FOR VALUES FROM ('2131-01-01Z') TO ('2131-02-01Z');
+INSERT INTO llm_usage.usage_events (occurred_at, app_id, model, prompt_tokens, cost) VALUES ('2131-01-05 10:10Z', 79, 'x', 1, 1), (now(), 79, 'x', 2, 2);
 SELECT llm_usage.app_token_usage(79) #> '{data,total}' AS unfolded, llm_usage.fold();
 SELECT llm_usage.app_token_usage(79) #> '{data,total}' AS folded, (SELECT sum(cost) FROM llm_usage.usage_by_app WHERE app_id = 79) AS cost;
 SELECT count(*) FROM llm_usage.verify();
