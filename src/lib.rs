@@ -59,6 +59,8 @@ extension_sql_file!(
         points::_points_packed,
         points::_points_by_part,
         points::_points_united,
+        slots::_days_packed,
+        slots::_days_united,
         slots::_hours_packed,
         slots::_hours_united,
         slots::_minutes_packed,

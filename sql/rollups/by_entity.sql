@@ -1,4 +1,5 @@
--- Apps and LLMs by currency, for spending and for the days of one app. Months, too: a budget's period is mostly one.
+-- Apps and LLMs by currency, for spending and for the days of one app. Months, too: a budget's period is mostly one. Their days has
+-- the sums of each day, in a few bytes: rows of days lie in as many pages.
 CREATE TABLE llm_usage._by_entity_hour (
   entity_id         bigint NOT NULL,
   bucket            timestamptz NOT NULL,
@@ -14,7 +15,7 @@ CREATE TABLE llm_usage._by_entity_day (LIKE llm_usage._by_entity_hour, PRIMARY K
   WITH (fillfactor = 90);
 -- For days of all entities. As an expression, or a cached plan takes it for those of one entity, too.
 CREATE INDEX ON llm_usage._by_entity_day ((bucket AT TIME ZONE 'UTC'));
-CREATE TABLE llm_usage._by_entity_month (LIKE llm_usage._by_entity_hour INCLUDING INDEXES) WITH (fillfactor = 50);
+CREATE TABLE llm_usage._by_entity_month (LIKE llm_usage._by_entity_hour INCLUDING INDEXES, days bytea NOT NULL) WITH (fillfactor = 50);
 SELECT pg_catalog.pg_extension_config_dump('llm_usage._by_entity_hour', '');
 SELECT pg_catalog.pg_extension_config_dump('llm_usage._by_entity_day', '');
 SELECT pg_catalog.pg_extension_config_dump('llm_usage._by_entity_month', '');
@@ -42,12 +43,13 @@ BEGIN
     total_tokens = kept.total_tokens + excluded.total_tokens,
     cost = kept.cost + excluded.cost;
   INSERT INTO llm_usage._by_entity_month AS kept
-  SELECT * FROM llm_usage._batch_by_entity('month', '-infinity', 'infinity')
+  SELECT * FROM llm_usage._batch_by_entity_month()
   ON CONFLICT (bucket, entity_type, entity_id, currency) DO UPDATE SET
     requests = kept.requests + excluded.requests,
     unpriced_requests = kept.unpriced_requests + excluded.unpriced_requests,
     total_tokens = kept.total_tokens + excluded.total_tokens,
-    cost = kept.cost + excluded.cost;
+    cost = kept.cost + excluded.cost,
+    days = llm_usage._days_united(kept.days, excluded.days);
 END $$;
 
 CREATE FUNCTION llm_usage._by_entity_hour_expected() RETURNS SETOF llm_usage._by_entity_hour
@@ -72,7 +74,9 @@ CREATE FUNCTION llm_usage._by_entity_month_expected() RETURNS SETOF llm_usage._b
   LANGUAGE sql STABLE
   BEGIN ATOMIC
     SELECT d.entity_id, llm_usage._month(d.bucket), llm_usage._sum(d.requests), llm_usage._sum(d.unpriced_requests),
-           llm_usage._sum(d.total_tokens), d.entity_type, d.currency, sum(d.cost)
+           llm_usage._sum(d.total_tokens), d.entity_type, d.currency, sum(d.cost),
+           llm_usage._days_packed(array_agg(d.bucket), array_agg(d.requests), array_agg(d.unpriced_requests),
+                                  array_agg(d.total_tokens), array_agg(d.cost))
       FROM llm_usage._by_entity_day d
      GROUP BY 1, 2, d.entity_type, d.currency;
   END;

@@ -4,16 +4,18 @@ use std::cell::RefCell;
 
 use bigdecimal::BigDecimal;
 use llm_usage_core::budget::{Entity, Kind, Standing, Unit, Unpriced};
-use llm_usage_core::calendar::{HOUR, month, next_month};
+use llm_usage_core::calendar::{DAY, HOUR, months, next_month};
 use llm_usage_core::cut::Cut;
+use llm_usage_core::slots::{Counts, DAYS};
 use llm_usage_core::tail::Sums;
 use pgrx::pg_sys::panic::ErrorReport;
 
 use super::tail::{self, Folded};
 use super::{Asked, HELD, Remembered};
+use crate::direct::{BY_ENTITY_HOUR, BY_ENTITY_MONTH, MOST_MONTHS, month_of};
 use crate::error::failed;
 use crate::pg::lookup::{self, Is, Version};
-use crate::pg::row::Names;
+use crate::pg::row::{Columns, Names};
 use crate::{error, pg, query};
 
 /// The entity, its range, and the currency of the costs.
@@ -83,9 +85,9 @@ impl Asked {
         let Entity { kind, id, .. } = &self.entity;
         let (from, to) = self.counted;
         if let (Kind::App | Kind::Llm, Some(id)) = (kind, id)
-            && month(from) == from
-            && next_month(from) == to
-            && let Some(sums) = of_month(*kind, *id, currency, from)?
+            && from.rem_euclid(DAY) == 0
+            && to.rem_euclid(DAY) == 0
+            && let Some(sums) = of_days(*kind, *id, currency, (from, to))?
         {
             return Ok(sums);
         }
@@ -132,7 +134,7 @@ impl Asked {
         match kind {
             Kind::App => {
                 let key = [hour, (c"entity_type", Is::Named(kind.word())), (c"entity_id", id()?)];
-                lookup::versions(pg::relation(c"_by_entity_hour"), &key)
+                lookup::versions(pg::relation(BY_ENTITY_HOUR), &key)
             }
             Kind::User => lookup::versions(pg::relation(c"_by_user_hour"), &[(c"user_id", id()?), hour]),
             Kind::Attribute => {
@@ -169,22 +171,37 @@ impl Asked {
     }
 }
 
-/// What most budgets ask for: a row for each currency; `None` if that cannot be told.
-fn of_month(kind: Kind, id: i64, currency: &str, month: i64) -> Result<Option<Sums>, ErrorReport> {
-    const NAMES: Names = &["currency", "cost", "requests", "unpriced_requests", "total_tokens"];
-    let keys = [
-        (c"bucket", Is::At(month)),
-        (c"entity_type", Is::Named(kind.word())),
-        (c"entity_id", Is::Number(id)),
-    ];
+/// What most budgets ask for, whole UTC days: a row for each month and currency; `None` if that cannot be told.
+fn of_days(kind: Kind, id: i64, currency: &str, (from, to): (i64, i64)) -> Result<Option<Sums>, ErrorReport> {
+    const NAMES: Names =
+        &["currency", "bucket", "cost", "requests", "unpriced_requests", "total_tokens", "days"];
+    let months = months(from, to).take(MOST_MONTHS + 1);
+    let keys: Vec<_> = months.map(|begins| month_of((kind, id), begins)).collect();
+    if keys.len() > MOST_MONTHS {
+        return Ok(None);
+    }
     let mut sums = Sums::default();
-    let is_told = lookup::rows(pg::relation(c"_by_entity_month"), &[keys], NAMES, |row| {
+    let mut add = |row: &Columns, cost: BigDecimal, [requests, unpriced_requests, tokens]: Counts| {
         if row.text(0) == Some(currency) {
-            sums.cost += row.decimal(1).parse::<BigDecimal>().map_err(failed)?;
+            sums.cost += cost;
         }
-        sums.requests += row.number(2);
-        sums.unpriced_requests += row.number(3);
-        sums.tokens += row.number(4);
+        sums.requests += requests;
+        sums.unpriced_requests += unpriced_requests;
+        sums.tokens += tokens;
+    };
+    let is_told = lookup::rows(pg::relation(BY_ENTITY_MONTH), &keys, NAMES, |row| {
+        let begins = row.instant(1);
+        if from <= begins && next_month(begins) <= to {
+            let cost = row.decimal(2).parse().map_err(failed)?;
+            add(row, cost, [3, 4, 5].map(|column| row.number(column)));
+            return Ok(true);
+        }
+        for day in DAYS.unpack(row.bytes(6), begins) {
+            let (day, spent) = day.map_err(|error| error::report(&error))?;
+            if (from..to).contains(&day) {
+                add(row, spent.cost.into(), spent.counts);
+            }
+        }
         Ok(true)
     })?;
     Ok(is_told.then_some(sums))

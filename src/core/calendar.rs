@@ -166,6 +166,12 @@ pub fn next_month(at: i64) -> i64 {
     first_of_month(at).and_then(|first| first.checked_add_months(Months::new(1))).map_or(at, midnight)
 }
 
+/// When each month begins that `[from, to)` has a part of.
+pub fn months(from: i64, to: i64) -> impl Iterator<Item = i64> {
+    let begins = std::iter::successors(Some(month(from)), |begins| Some(next_month(*begins)));
+    begins.take_while(move |begins| *begins < to)
+}
+
 /// The instant at which a day since 1970 starts, or the nearest just outside of those that events can have: any day may be
 /// asked for, infinite ones included.
 pub fn day_start(day: i64) -> i64 {

@@ -5,9 +5,11 @@ pub mod lines;
 
 use std::ffi::CStr;
 
-use llm_usage_core::calendar::{DAY, HOUR, next_month};
+use llm_usage_core::budget::Kind;
+use llm_usage_core::calendar::{DAY, HOUR, months, next_month};
 use llm_usage_core::cut::Cut;
 use llm_usage_core::event::event_column;
+use llm_usage_core::slots::DAYS;
 use pgrx::pg_sys::panic::ErrorReport;
 
 use crate::error::failed;
@@ -15,7 +17,7 @@ use crate::ledger;
 use crate::pg::lookup::{self, Is, Key};
 use crate::pg::rights::{Sees, may_select, seen};
 use crate::pg::row::{Columns, Names};
-use crate::{pg, tenant};
+use crate::{error, pg, tenant};
 
 /// The two tables of a rollup, whose keys end with a bucket and what it is divided into.
 pub struct Rollup {
@@ -25,7 +27,11 @@ pub struct Rollup {
     pub names: Names,
 }
 
-/// What apps and LLMs did, by hour, who did nothing having no row.
+/// What apps and LLMs did, by month, with what each of its days adds up to.
+pub const BY_ENTITY_MONTH: &CStr = c"_by_entity_month";
+/// The same by day.
+pub const BY_ENTITY_DAY: &CStr = c"_by_entity_day";
+/// The same by hour, who did nothing having no row.
 pub const BY_ENTITY_HOUR: &CStr = c"_by_entity_hour";
 
 /// A ledger, the columns that are read of it, and which of them are the id, the app and the time.
@@ -53,6 +59,8 @@ pub static SESSIONS: Ledger = Ledger {
 };
 pub static MESSAGES: Ledger =
     Ledger { table: c"messages", names: &["id", "sent_at", "app_id"], id: 0, app: 2, time: (c"sent_at", 1) };
+/// So many months are looked up one by one; beyond that most of them may be empty.
+pub const MOST_MONTHS: usize = 100;
 /// So many apps and times are better joined than looked up one by one.
 pub const MOST_SCANS: usize = 20_000;
 
@@ -124,6 +132,30 @@ impl Range {
             }
         }
         Ok(true)
+    }
+
+    /// Hands over what the months of an app have of whole days: when each begins, and its tokens. False if that cannot be answered, or
+    /// there may be too many months.
+    pub fn tokens_of_days(
+        &self,
+        app: i64,
+        mut add: impl FnMut(i64, i64) -> Result<(), ErrorReport>,
+    ) -> Result<bool, ErrorReport> {
+        let Cut { first_day, last_day, .. } = self.cut;
+        let months = months(first_day, last_day).take(MOST_MONTHS + 1);
+        let keys: Vec<[Key; 3]> = months.map(|begins| month_of((Kind::App, app), begins)).collect();
+        if keys.len() > MOST_MONTHS {
+            return Ok(false);
+        }
+        lookup::rows(pg::relation(BY_ENTITY_MONTH), &keys, &["bucket", "days"], |row| {
+            for day in DAYS.unpack(row.bytes(1), row.instant(0)) {
+                let (day, spent) = day.map_err(|error| error::report(&error))?;
+                if (first_day..last_day).contains(&day) {
+                    add(day, spent.tokens())?;
+                }
+            }
+            Ok(true)
+        })
     }
 
     /// Hands over folded rows of the parts of hours at the ends.
@@ -272,6 +304,11 @@ impl Range {
     ) -> Result<bool, ErrorReport> {
         Ok(self.edges(&mut add)? && self.tail(None, add)?)
     }
+}
+
+/// The key of an app's or LLM's month.
+pub fn month_of((kind, id): (Kind, i64), begins: i64) -> [Key<'static>; 3] {
+    [(c"bucket", Is::At(begins)), (c"entity_type", Is::Named(kind.word())), (c"entity_id", Is::Number(id))]
 }
 
 /// Whether a time is in part of months that were dropped, for which SQL has the error, or that cannot be told.

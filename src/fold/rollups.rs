@@ -107,7 +107,48 @@ fn _batch_by_app_points(
     ))
 }
 
-/// Those of `_by_entity_hour`, `_by_entity_day` or `_by_entity_month`.
+/// The rows of `_by_entity_month`.
+#[pg_extern(schema = "llm_usage", requires = ["schema"])]
+fn _batch_by_entity_month() -> Result<
+    TableIterator<
+        'static,
+        (
+            name!(entity_id, i64),
+            name!(bucket, TimestampWithTimeZone),
+            name!(requests, i64),
+            name!(unpriced_requests, i64),
+            name!(total_tokens, i64),
+            name!(entity_type, &'static str),
+            name!(currency, String),
+            name!(cost, Decimal),
+            name!(days, Vec<u8>),
+        ),
+    >,
+    ErrorReport,
+> {
+    let rows: Vec<_> = held(|held| {
+        let rows = held.batch.by_entity_month().into_iter();
+        Ok(rows
+            .map(|((bucket, spender, currency), row)| (bucket, spender, currency.to_owned(), row))
+            .collect())
+    })?;
+    Ok(TableIterator::new(rows.into_iter().map(|(bucket, spender, currency, (sums, days))| {
+        let (entity_type, entity_id) = named(spender);
+        (
+            entity_id,
+            instant(bucket),
+            sums.requests,
+            sums.unpriced_requests,
+            sums.input_tokens + sums.completion_tokens,
+            entity_type,
+            currency,
+            raise(Decimal::of(&sums.cost)),
+            days,
+        )
+    })))
+}
+
+/// Those of `_by_entity_hour` or `_by_entity_day`.
 #[pg_extern(schema = "llm_usage", requires = ["schema"])]
 fn _batch_by_entity(
     grain: &str,
@@ -138,10 +179,7 @@ fn _batch_by_entity(
         Ok(owned.collect())
     })?;
     Ok(TableIterator::new(rows.into_iter().map(|(bucket, spender, currency, sums)| {
-        let (entity_type, entity_id) = match spender {
-            Spender::App(app_id) => ("App", app_id),
-            Spender::Llm(llm_id) => ("LLM", llm_id),
-        };
+        let (entity_type, entity_id) = named(spender);
         (
             entity_id,
             instant(bucket),
@@ -302,6 +340,13 @@ fn _batch_active_users(
     Ok(TableIterator::new(
         rows.into_iter().map(|((app_id, bucket), users)| (app_id, instant(bucket), users.serialize())),
     ))
+}
+
+fn named(spender: Spender) -> (&'static str, i64) {
+    match spender {
+        Spender::App(app_id) => ("App", app_id),
+        Spender::Llm(llm_id) => ("LLM", llm_id),
+    }
 }
 
 fn packed<T>(

@@ -1,6 +1,7 @@
 //! Tyk AI Studio, `GET /api/v1/analytics/token-usage-for-app` (seed 000_461b733c2d66d897).
 
 use std::collections::BTreeMap;
+use std::ffi::CStr;
 
 use llm_usage_core::calendar::{DAY, Day, day_start};
 use llm_usage_core::cut::Cut;
@@ -11,7 +12,7 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use serde::Serialize;
 
-use crate::direct::{EVENTS, Range, Rollup, tokens};
+use crate::direct::{BY_ENTITY_DAY, BY_ENTITY_HOUR, BY_ENTITY_MONTH, EVENTS, Range, Rollup, tokens};
 use crate::pg::lookup::Is;
 use crate::{error, pg, query};
 
@@ -51,15 +52,18 @@ fn token_usage_for_app(
 /// Tokens by day since 1970.
 fn read(app: i64, range: Cut) -> Result<Option<BTreeMap<i64, i128>>, ErrorReport> {
     const ROLLUP: Rollup =
-        Rollup { days: c"_by_entity_day", hours: c"_by_entity_hour", names: &["bucket", "total_tokens"] };
-    let Some(range) = Range::of_app(&EVENTS, app, range, &[ROLLUP.days])? else { return Ok(None) };
+        Rollup { days: BY_ENTITY_DAY, hours: BY_ENTITY_HOUR, names: &["bucket", "total_tokens"] };
+    const TABLES: [&CStr; 2] = [BY_ENTITY_MONTH, ROLLUP.days];
+    let Some(range) = Range::of_app(&EVENTS, app, range, &TABLES)? else { return Ok(None) };
     let mut days = BTreeMap::<i64, i128>::new();
     let mut add = |instant: i64, tokens: i64| {
         *days.entry(instant.div_euclid(DAY)).or_default() += i128::from(tokens);
         Ok(())
     };
     let app_key = [(c"entity_type", Is::Named("App")), (c"entity_id", Is::Number(app))];
-    let is_read = range.kept(&ROLLUP, &app_key, |row| add(row.instant(0), row.number(1)))?
+    let is_kept = range.tokens_of_days(app, &mut add)?
+        || range.kept(&ROLLUP, &app_key, |row| add(row.instant(0), row.number(1)))?;
+    let is_read = is_kept
         && range.loose(|event| {
             const TIME: usize = event_column("occurred_at");
             let (input, completion) = tokens(event);

@@ -5,6 +5,7 @@ mod grain;
 pub mod loose;
 mod names;
 mod points;
+mod rows;
 
 use std::hash::Hash;
 use std::ops::Range;
@@ -15,12 +16,14 @@ use crate::Error;
 use crate::amount::Amount;
 use crate::bitmap::Bitmap;
 use crate::calendar::{HOUR, MINUTE};
-use crate::slots::{self, HOURS, MINUTES};
+use crate::slots::{self, Counts, DAYS, HOURS, MINUTES, Spent};
 pub use grain::Grain;
 use grain::floor;
 use names::{Lines, Texts};
 pub use points::{ManyPoints, PackedRows};
 use points::{Of, Points};
+pub use rows::Rows;
+use rows::{grouped, in_order, packed, summed};
 
 /// In microseconds.
 const FIVE_MINUTES: i64 = HOUR / 12;
@@ -108,8 +111,6 @@ pub enum Spender {
     Llm(i64),
 }
 
-/// The rows of a rollup, in the order of their keys.
-pub type Rows<K, S = Sums> = Vec<(K, S)>;
 /// One on its way, with its place among all of its kind.
 type Placed = (u32, Sums);
 type Places<K> = HashMap<K, Placed>;
@@ -165,12 +166,13 @@ impl Batch {
 
     /// By app, day, and the number of the line, one for each of [`Self::lines`]; with the hours of each, packed.
     pub fn by_app_day(&self, numbers: &[i32]) -> Rows<(i64, i64, i32), (Sums, Vec<u8>)> {
-        let mut days: HashMap<(i64, i64, i32), (Sums, slots::Sums)> = HashMap::default();
+        let mut days: HashMap<(i64, i64, i32), (Sums, slots::Sums<Counts>)> = HashMap::default();
         for ((app, hour, line), (_, sums)) in &self.apps {
-            let (day, hours) = days.entry((*app, Grain::Day.start(*hour), numbers[*line])).or_default();
+            let begins = Grain::Day.start(*hour);
+            let (day, hours) = days.entry((*app, begins, numbers[*line])).or_default();
             day.add(sums);
             let counts = [sums.requests, sums.input_tokens, sums.completion_tokens];
-            hours.insert(HOURS.slot_of(*hour), counts);
+            hours.insert(HOURS.slot_of(*hour, begins), counts);
         }
         packed(days)
     }
@@ -184,6 +186,20 @@ impl Batch {
         };
         let rows = self.apps.iter().flat_map(|(by, (_, sums))| keys(by).map(|key| (key, sums)));
         grouped(rows.filter(|((bucket, _, _), _)| within.contains(bucket)))
+    }
+
+    /// Of months, with the days of each, packed.
+    pub fn by_entity_month(&self) -> Rows<(i64, Spender, &str), (Sums, Vec<u8>)> {
+        let mut months: HashMap<(i64, Spender, &str), (Sums, slots::Sums<Spent>)> = HashMap::default();
+        for ((day, spender, currency), sums) in self.by_entity(Grain::Day, &(i64::MIN..i64::MAX)) {
+            let begins = Grain::Month.start(day);
+            let (month, days) = months.entry((begins, spender, currency)).or_default();
+            month.add(&sums);
+            let tokens = sums.input_tokens + sums.completion_tokens;
+            let counts = [sums.requests, sums.unpriced_requests, tokens];
+            days.insert(DAYS.slot_of(day, begins), Spent { counts, cost: sums.cost });
+        }
+        packed(months)
     }
 
     /// By user, time and currency.
@@ -279,14 +295,15 @@ impl Batch {
 
     /// The same by hour; with the minutes of each, packed.
     pub fn by_rule_type_hour(&self) -> Rows<(i64, i64, &str), (Sums, Vec<u8>)> {
-        let mut hours: HashMap<(i64, i64, &str), (Sums, slots::Sums)> = HashMap::default();
+        let mut hours: HashMap<(i64, i64, &str), (Sums, slots::Sums<Counts>)> = HashMap::default();
         for (by, added) in &self.rules {
             let (_, minute, ..) = *by;
             let counts = [added.inference_tokens, added.input_tokens, added.completion_tokens];
             for key in self.of_rule_type(by, Grain::Hour) {
                 let (sums, minutes) = hours.entry(key).or_default();
                 sums.add(added);
-                let sums = minutes.entry(MINUTES.slot_of(minute)).or_default();
+                let (_, begins, _) = key;
+                let sums = minutes.entry(MINUTES.slot_of(minute, begins)).or_default();
                 sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
             }
         }
@@ -322,58 +339,8 @@ fn add_to<K: Eq + Hash>(rows: &mut Places<K>, key: K, event: &Event) -> u32 {
     *place
 }
 
-/// Rows in order, with their slots as they are kept.
-fn packed<K: Copy + Ord>(rows: HashMap<K, (Sums, slots::Sums)>) -> Rows<K, (Sums, Vec<u8>)> {
-    let rows = rows.into_iter().map(|(key, (sums, slots))| (key, (sums, slots::pack(&slots))));
-    let mut rows: Vec<_> = rows.collect();
-    rows.sort_unstable_by_key(|(key, _)| *key);
-    rows
-}
-
-fn in_order<'a, K: Copy + Ord>(rows: impl Iterator<Item = (K, &'a Placed)>) -> Vec<(K, &'a Placed)> {
-    let mut rows: Vec<_> = rows.collect();
-    rows.sort_unstable_by_key(|(key, _)| *key);
-    rows
-}
-
 /// The rules of all apps, beside those of each.
 const ALL_APPS: i64 = -1;
-
-/// What is kept by the hour.
-fn summed<'a, K: Copy + Eq + Hash + Ord>(
-    grain: Grain,
-    parts: impl Iterator<Item = (K, &'a Sums)>,
-) -> Rows<K> {
-    match grain {
-        Grain::Hour => sorted(parts),
-        Grain::Day | Grain::Month => grouped(parts),
-    }
-}
-
-/// Rows of many parts each.
-fn grouped<'a, K: Copy + Eq + Hash + Ord>(parts: impl Iterator<Item = (K, &'a Sums)>) -> Rows<K> {
-    let mut sums: HashMap<K, Sums> = HashMap::default();
-    for (key, part) in parts {
-        sums.entry(key).or_default().add(part);
-    }
-    let mut rows: Vec<_> = sums.into_iter().collect();
-    rows.sort_unstable_by_key(|(key, _)| *key);
-    rows
-}
-
-/// Rows of mostly one part: to put those in order and then make rows of them takes less than to look each up and order the rows.
-fn sorted<'a, K: Copy + Ord>(parts: impl Iterator<Item = (K, &'a Sums)>) -> Rows<K> {
-    let mut parts: Vec<(K, &Sums)> = parts.collect();
-    parts.sort_unstable_by_key(|(key, _)| *key);
-    let mut rows: Rows<K> = Vec::new();
-    for (key, part) in parts {
-        match rows.last_mut() {
-            Some((last, sums)) if *last == key => sums.add(part),
-            _ => rows.push((key, part.clone())),
-        }
-    }
-    rows
-}
 
 /// Who has spent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

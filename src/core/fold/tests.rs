@@ -193,6 +193,22 @@ proptest! {
             at.flat_map(|at| [Spender::App(e.app_id), Spender::Llm(e.line.llm_id)].map(|who| (at, who, e.line.currency))).collect()
         });
         prop_assert_eq!(plain(batch.by_entity(grain, &within)), expected);
+        let months = batch.by_entity_month();
+        let expected = batch.by_entity(Grain::Month, &ALL_TIME);
+        prop_assert_eq!(months.iter().map(|(key, (sums, _))| (*key, sums.clone())).collect::<Vec<_>>(), expected);
+        let expected = naive(&events, |e| {
+            [Spender::App(e.app_id), Spender::Llm(e.line.llm_id)].map(|who| (day(e), who, e.line.currency)).to_vec()
+        });
+        let spent = |([requests, unpriced, input, completion, _], cost): Plain| {
+            ([requests, unpriced, input + completion], cost.normalized())
+        };
+        let expected: BTreeMap<_, _> = expected.into_iter().map(|(key, sums)| (key, spent(sums))).collect();
+        let days = months.iter().flat_map(|((month, who, currency), (_, days))| {
+            DAYS.unpack(days, *month).map(Result::unwrap).map(|(day, spent)| {
+                ((day, *who, *currency), (spent.counts, BigDecimal::from(spent.cost).normalized()))
+            })
+        });
+        prop_assert_eq!(days.collect::<BTreeMap<_, _>>(), expected);
         let expected = naive(&events, |e| in_bounds(e.occurred_at).map(|at| (e.user_id, at, e.line.currency)).into_iter().collect());
         prop_assert_eq!(plain(batch.by_user(grain, &within)), expected);
         let expected = naive(&events, |e| vec![(number(e), bucket(grain, e.occurred_at))]);

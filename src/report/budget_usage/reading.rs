@@ -5,20 +5,21 @@ use std::ffi::CStr;
 
 use llm_usage_core::amount::Amount;
 use llm_usage_core::budget::Kind;
-use llm_usage_core::calendar::{DAY, day_start, month, next_month};
+use llm_usage_core::calendar::{day_start, month, months, next_month};
 use llm_usage_core::cut::Cut;
 use llm_usage_core::event::event_column;
 use llm_usage_core::period::Period;
+use llm_usage_core::slots::DAYS;
 use pgrx::pg_sys::panic::ErrorReport;
 
 use super::{Entity, Shown, Spending};
 use crate::budget::kind;
 use crate::direct::lines::{self, APP_LINES, BY_APP_DAY, BY_APP_HOUR, LINES};
-use crate::direct::{self, EVENTS, MOST_SCANS, Range, Rollup};
+use crate::direct::{self, BY_ENTITY_DAY, BY_ENTITY_MONTH, EVENTS, MOST_SCANS, Range, Rollup, month_of};
 use crate::pg::decimal::Decimal;
 use crate::pg::lookup::{self, Is, Key};
 use crate::pg::row::{Columns, Names};
-use crate::{pg, query, settings};
+use crate::{error, pg, query, settings};
 
 /// A budget, and from when to when if that is not the calendar month.
 pub struct Budget {
@@ -43,6 +44,21 @@ impl<'a> Used<'a> {
             tokens: row.number(4).into(),
         })
     }
+
+    /// Of those of its days, if it has any of them.
+    fn of_days(row: &'a Columns, (from, to): (i64, i64)) -> Result<Option<Self>, ErrorReport> {
+        let mut used = None;
+        for day in DAYS.unpack(row.bytes(6), row.instant(5)) {
+            let (day, spent) = day.map_err(|error| error::report(&error))?;
+            if (from..to).contains(&day) {
+                let currency = row.text(2).unwrap_or_default();
+                let used = used.get_or_insert(Self { currency, cost: Amount::default(), tokens: 0 });
+                used.cost += &spent.cost;
+                used.tokens += i128::from(spent.tokens());
+            }
+        }
+        Ok(used)
+    }
 }
 
 /// Whose such a row is.
@@ -55,10 +71,8 @@ fn cost(row: &Columns, column: usize) -> Result<Amount, ErrorReport> {
     row.datum(column).map_or(Ok(Amount::default()), |cost| Decimal::new(cost).amount())
 }
 
-/// The columns that are read of months and days by entity.
-const BY_ENTITY: Names = &["entity_type", "entity_id", "currency", "cost", "total_tokens"];
-const MONTHS: &CStr = c"_by_entity_month";
-const DAYS: &CStr = c"_by_entity_day";
+/// The columns that are read of months by entity.
+const BY_ENTITY: Names = &["entity_type", "entity_id", "currency", "cost", "total_tokens", "bucket", "days"];
 /// Of a tenant's apps, since others have a part in what an LLM has.
 const BY_APP: Rollup = Rollup {
     days: BY_APP_DAY.0,
@@ -69,14 +83,15 @@ const BY_APP: Rollup = Rollup {
 /// Whole months of the rollups, the days that are asked for beside those, those of budgets that begin on another day, and the tail; `None`
 /// of what only SQL can tell.
 pub fn read(today: i64, (from_day, to_day): (i64, i64)) -> Result<Option<Entities>, ErrorReport> {
-    const TABLES: [&CStr; 6] = [MONTHS, DAYS, BY_APP.days, BY_APP.hours, LINES, APP_LINES.0];
+    // Days of months are those of the days' own rows: who may not read these is answered by SQL, which reads them.
+    const TABLES: [&CStr; 6] =
+        [BY_ENTITY_MONTH, BY_ENTITY_DAY, BY_APP.days, BY_APP.hours, LINES, APP_LINES.0];
     let this_month = month(day_start(today));
     let present = Cut::of(Some(this_month), Some(next_month(this_month)));
     let asked = Cut::of(Some(day_start(from_day)), Some(day_start(to_day)));
     let Some(range) = Range::of_apps(&EVENTS, Cut::of(None, None), &TABLES)? else { return Ok(None) };
     let currency = settings::default_currency();
-    let mut reading =
-        Reading { entities: budgets(today)?, currency, today: day_start(today), present, asked };
+    let mut reading = Reading { entities: budgets(today)?, currency, present, asked };
     let is_read = reading.months(&range)?
         && reading.days(&range, (asked.first, asked.first_month))?
         && reading.days(&range, (asked.last_month, asked.last))?
@@ -106,7 +121,6 @@ struct Reading {
     entities: Entities,
     /// Of entities without a budget.
     currency: String,
-    today: i64,
     present: Cut,
     asked: Cut,
 }
@@ -146,56 +160,20 @@ impl Reading {
         }
     }
 
-    /// What is of asked days that are no whole month, by who has anything in it: what is of those days, or of the month without its
-    /// other days, whichever are fewer.
+    /// What is of asked days that are no whole month, all of one.
     fn days(&mut self, range: &Range, asked: (i64, i64)) -> Result<bool, ErrorReport> {
         let (from, to) = asked;
         if from == to {
             return Ok(true);
         }
-        let (begin, end) = (month(from), next_month(from));
-        let Some(keys) = keys_of_months(Cut::of(Some(begin), Some(end)), range.apps.as_deref()) else {
-            return Ok(false);
-        };
-        let mut left = BTreeMap::<Entity, BTreeMap<String, (Amount, i128)>>::new();
-        let is_read = lookup::rows(pg::relation(MONTHS), &keys, BY_ENTITY, |row| {
-            let Used { currency, cost, tokens } = Used::of(row)?;
-            left.entry(entity(row)?).or_default().insert(currency.to_owned(), (cost, tokens));
+        let of_month = Cut::of(Some(month(from)), Some(next_month(from)));
+        let Some(keys) = keys_of_months(of_month, range.apps.as_deref()) else { return Ok(false) };
+        let is_read = lookup::rows(pg::relation(BY_ENTITY_MONTH), &keys, BY_ENTITY, |row| {
+            if let Some(used) = Used::of_days(row, asked)? {
+                self.add(entity(row)?, &used, false, true);
+            }
             Ok(true)
         })?;
-        if !is_read || left.len() > MOST_SCANS {
-            return Ok(false);
-        }
-        // What is dated ahead is little.
-        let length = |(from, to): (i64, i64)| to.min(self.today + DAY).saturating_sub(from).max(0);
-        let others = [(begin, from), (to, end)];
-        let mut one_by_one: Vec<Entity> = left.keys().copied().collect();
-        if others.into_iter().map(length).sum::<i64>() < length(asked) {
-            for days in others.into_iter().filter(|(from, to)| from < to) {
-                let is_read = read_days(&one_by_one, days, |entity, used| {
-                    let left = left.get_mut(&entity).and_then(|left| left.get_mut(used.currency));
-                    if let Some((cost, tokens)) = left {
-                        *cost += &used.cost.times(-1);
-                        *tokens -= used.tokens;
-                    }
-                })?;
-                if !is_read {
-                    return Ok(false);
-                }
-            }
-            // Who has nothing left may have had events that add up to nothing.
-            one_by_one.clear();
-            for (entity, left) in left {
-                if left.values().all(|(cost, tokens)| *tokens == 0 && cost.is_zero()) {
-                    one_by_one.push(entity);
-                    continue;
-                }
-                for (currency, (cost, tokens)) in left {
-                    self.add(entity, &Used { currency: &currency, cost, tokens }, false, true);
-                }
-            }
-        }
-        let is_read = read_days(&one_by_one, asked, |entity, used| self.add(entity, &used, false, true))?;
         Ok(is_read && self.llms(&range.narrowed(Cut::of(Some(from), Some(to))), false, true)?)
     }
 
@@ -207,7 +185,7 @@ impl Reading {
         is_asked: bool,
     ) -> Result<bool, ErrorReport> {
         let Some(keys) = keys_of_months(months, range.apps.as_deref()) else { return Ok(false) };
-        let is_read = lookup::rows(pg::relation(MONTHS), &keys, BY_ENTITY, |row| {
+        let is_read = lookup::rows(pg::relation(BY_ENTITY_MONTH), &keys, BY_ENTITY, |row| {
             let entity = entity(row)?;
             let is_in_period = is_present && self.period(entity).is_none();
             self.add(entity, &Used::of(row)?, is_in_period, is_asked);
@@ -231,13 +209,18 @@ impl Reading {
 
     /// What is of other periods.
     fn periods(&mut self) -> Result<bool, ErrorReport> {
-        let key = |((kind, id), (budget, _)): (&Entity, &(Option<Budget>, Spending))| {
-            let (from, to) = budget.as_ref()?.period?;
-            Some(key_of_days((*kind, *id), (from, to)))
+        let keys = |(entity, (budget, _)): (&Entity, &(Option<Budget>, Spending))| {
+            let (entity, (from, to)) = (*entity, budget.as_ref()?.period?);
+            Some(months(from, to).map(move |begins| month_of(entity, begins)))
         };
-        let keys: Vec<[Key; 4]> = self.entities.iter().filter_map(key).collect();
-        lookup::rows(pg::relation(DAYS), &keys, BY_ENTITY, |row| {
-            self.add(entity(row)?, &Used::of(row)?, true, false);
+        let keys: Vec<[Key; 3]> = self.entities.iter().filter_map(keys).flatten().collect();
+        lookup::rows(pg::relation(BY_ENTITY_MONTH), &keys, BY_ENTITY, |row| {
+            let entity = entity(row)?;
+            if let Some(period) = self.period(entity)
+                && let Some(used) = Used::of_days(row, period)?
+            {
+                self.add(entity, &used, true, false);
+            }
             Ok(true)
         })
     }
@@ -267,44 +250,18 @@ impl Reading {
     }
 }
 
-/// The days of an entity.
-fn key_of_days((kind, id): Entity, (from, to): (i64, i64)) -> [Key<'static>; 4] {
-    [
-        (c"entity_type", Is::Named(kind.word())),
-        (c"entity_id", Is::Number(id)),
-        (c"bucket", Is::NotBefore(from)),
-        (c"bucket", Is::Before(to)),
-    ]
-}
-
-/// Hands over what entities have of days.
-fn read_days(
-    entities: &[Entity],
-    days: (i64, i64),
-    mut add: impl FnMut(Entity, Used),
-) -> Result<bool, ErrorReport> {
-    let keys: Vec<_> = entities.iter().map(|entity| key_of_days(*entity, days)).collect();
-    lookup::rows(pg::relation(DAYS), &keys, BY_ENTITY, |row| {
-        add(entity(row)?, Used::of(row)?);
-        Ok(true)
-    })
-}
-
 /// Of a tenant's apps one by one; `None` of more than are worth it.
-fn keys_of_months(months: Cut, apps: Option<&[i64]>) -> Option<Vec<Vec<Key<'static>>>> {
+fn keys_of_months(range: Cut, apps: Option<&[i64]>) -> Option<Vec<Vec<Key<'static>>>> {
     let Some(apps) = apps else {
         return Some(vec![vec![
-            (c"bucket", Is::NotBefore(months.first)),
-            (c"bucket", Is::Before(months.last)),
+            (c"bucket", Is::NotBefore(range.first)),
+            (c"bucket", Is::Before(range.last)),
         ]]);
     };
-    let starts = std::iter::successors(Some(months.first), |month| Some(next_month(*month)));
-    let starts: Vec<i64> = starts.take_while(|month| *month < months.last).take(MOST_SCANS).collect();
-    let key = |app: i64, month: i64| {
-        vec![(c"bucket", Is::At(month)), (c"entity_type", Is::Named("App")), (c"entity_id", Is::Number(app))]
-    };
-    (starts.len().saturating_mul(apps.len()) < MOST_SCANS)
-        .then(|| apps.iter().flat_map(|app| starts.iter().map(|month| key(*app, *month))).collect())
+    let begins: Vec<i64> = months(range.first, range.last).take(MOST_SCANS).collect();
+    let key = |app: i64, begins: i64| month_of((Kind::App, app), begins).to_vec();
+    (begins.len().saturating_mul(apps.len()) < MOST_SCANS)
+        .then(|| apps.iter().flat_map(|app| begins.iter().map(|begins| key(*app, *begins))).collect())
 }
 
 /// What each LLM has in a currency: cost and tokens.

@@ -8,14 +8,16 @@ use postgres::Client;
 const BUDGETS: &str = "
 INSERT INTO llm_usage.budgets (entity_type, entity_id, entity_key, entity_value, name, amount, unit, currency, period, start_date,
                                rolling_window, time_zone, unpriced, fallback_price, converts)
-SELECT e.type, e.id, e.key, e.value, concat_ws(' ', u.unit, u.currency, u.unpriced, u.converts, p.period, p.zone), 50, u.unit, u.currency, p.period, p.anchor, p.rolling,
+SELECT e.type, e.id, e.key, e.value, concat_ws(' ', u.unit, u.currency, u.unpriced, u.converts, p.period, p.anchor, p.zone), 50, u.unit, u.currency, p.period, p.anchor, p.rolling,
        p.zone, u.unpriced, u.price, u.converts
   FROM (VALUES (0, 'App', 1, NULL, NULL), (1, 'App', 2, NULL, NULL), (2, 'LLM', 1, NULL, NULL), (3, 'User', 2, NULL, NULL),
                (4, 'Model', NULL, NULL, 'b'), (5, 'Vendor', NULL, NULL, 'acme'), (6, 'Attribute', NULL, 'team', 'red'),
                (7, 'Attribute', NULL, 'team', '5'), (8, 'Attribute', NULL, 'nobody', 'x'), (9, 'All', NULL, NULL, NULL)) e (place, type, id, key, value)
  CROSS JOIN (VALUES (0, 'month', NULL::date, NULL::interval, 'UTC'), (1, 'year', '2025-02-28', NULL, 'Asia/Kathmandu'),
                     (2, 'quarter', '2024-01-31', NULL, 'America/Havana'), (3, 'week', NULL, NULL, 'Asia/Kolkata'),
-                    (4, 'day', NULL, NULL, 'Australia/Lord_Howe'), (5, 'rolling', NULL, '45 days 5 hours', 'Europe/Berlin')) p (place, period, anchor, rolling, zone)
+                    (4, 'day', NULL, NULL, 'Australia/Lord_Howe'), (5, 'rolling', NULL, '45 days 5 hours', 'Europe/Berlin'),
+                    (6, 'day', NULL, NULL, 'UTC'), (7, 'week', NULL, NULL, 'UTC'), (8, 'month', '2025-01-17', NULL, 'UTC'),
+                    (9, 'quarter', '2025-02-28', NULL, 'UTC'), (10, 'year', NULL, NULL, 'UTC')) p (place, period, anchor, rolling, zone)
   JOIN (VALUES (0, 'money', 'USD', 'deny', NULL, false), (1, 'money', 'EUR', 'fallback', 0.125, true),
                (2, 'tokens', 'USD', 'allow', NULL, false), (3, 'requests', 'USD', 'allow', NULL, false),
                (4, 'money', 'EUR', 'fallback', 0.5, false)) u (place, unit, currency, unpriced, price, converts)
